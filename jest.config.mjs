@@ -1,0 +1,16 @@
+// Tests run as native ES modules under the pinned Node; swc only strips the types.
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/.keystone/', '/contracts/out/'],
+  modulePathIgnorePatterns: ['/.keystone/'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' },
+    ],
+  },
+  injectGlobals: false,
+  maxWorkers: 2,
+};
