@@ -1,0 +1,50 @@
+-- Up Migration
+-- One row per party, kind of check and round. Only status, codes and the provider's reference id: never screening data.
+CREATE TABLE keystone.compliance_checks (
+  settlement_id uuid NOT NULL REFERENCES keystone.settlements (id),
+  party_id uuid NOT NULL REFERENCES keystone.parties (id),
+  environment_id uuid NOT NULL REFERENCES keystone.environments (id),
+  kind text NOT NULL CHECK (kind IN ('entity', 'wallet')),
+  round smallint NOT NULL DEFAULT 1,
+  party_hash text NOT NULL,
+  provider text NOT NULL,
+  status text NOT NULL CHECK (status IN ('PASS', 'FLAGGED', 'FAIL')),
+  reference_id text NOT NULL,
+  reason_code text NOT NULL,
+  policy_version text NOT NULL,
+  simulated boolean NOT NULL DEFAULT false,
+  screened_at timestamptz NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (settlement_id, party_id, kind, round)
+);
+
+-- A person's decision about a flagged settlement; an approval becomes a new Pass attestation that carries this id.
+CREATE TABLE keystone.compliance_decisions (
+  id uuid PRIMARY KEY,
+  settlement_id uuid NOT NULL REFERENCES keystone.settlements (id),
+  round smallint NOT NULL,
+  decision text NOT NULL CHECK (decision IN ('approve', 'reject')),
+  decided_by text NOT NULL,
+  remark text,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  UNIQUE (settlement_id, round)
+);
+
+ALTER TABLE keystone.compliance_checks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE keystone.compliance_checks FORCE ROW LEVEL SECURITY;
+ALTER TABLE keystone.compliance_decisions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE keystone.compliance_decisions FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON keystone.compliance_checks FOR SELECT TO keystone_api USING (environment_id = keystone.current_environment());
+CREATE POLICY everything ON keystone.compliance_checks TO keystone_worker, keystone_operator, keystone_definer USING (true) WITH CHECK (true);
+GRANT SELECT ON keystone.compliance_checks TO keystone_api, keystone_operator;
+GRANT SELECT, INSERT, UPDATE ON keystone.compliance_checks TO keystone_worker;
+CREATE POLICY involved ON keystone.compliance_decisions FOR SELECT TO keystone_api USING (keystone.may_see(settlement_id));
+CREATE POLICY decide ON keystone.compliance_decisions FOR INSERT TO keystone_api WITH CHECK (keystone.may_see(settlement_id));
+CREATE POLICY everything ON keystone.compliance_decisions TO keystone_worker, keystone_operator, keystone_definer USING (true) WITH CHECK (true);
+GRANT SELECT, INSERT ON keystone.compliance_decisions TO keystone_api, keystone_operator;
+GRANT SELECT ON keystone.compliance_decisions TO keystone_worker;
+-- An operator's decision moves the settlement and writes its event, as a platform's does.
+GRANT UPDATE (state, event_sequence, event_hash, ending_code, updated_at) ON keystone.settlements TO keystone_operator;
+GRANT INSERT ON keystone.settlement_events TO keystone_operator;
+
+-- Down Migration

@@ -1,0 +1,116 @@
+import pg from 'pg';
+
+import { KeystoneError } from '../domain/errors.ts';
+import type { Uuid } from '../domain/ids.ts';
+
+/** Limits of the connection to Postgres. Milliseconds. */
+export const DATABASE_LIMITS = {
+  connectTimeoutMs: 5_000,
+  statementTimeoutMs: 10_000,
+  lockTimeoutMs: 5_000,
+  idleInTransactionTimeoutMs: 15_000,
+} as const;
+
+// int8 columns of ours are identifiers, block numbers and nonces, never money (amounts are numeric, which stays text).
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError('an int8 beyond 2^53 came from the database');
+  return value;
+});
+
+/** On whose behalf a transaction runs. `tenant` sees its environment's rows only; row-level security enforces it. */
+export type Principal = { kind: 'tenant'; environmentId: Uuid } | { kind: 'operator' } | { kind: 'worker' };
+
+export interface Transaction {
+  /** Runs one statement; rows come back as plain objects. */
+  query<Row extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface Database {
+  /** Runs `work` in one transaction. No call to the outside belongs inside: the rows it holds would stay locked meanwhile. */
+  transaction<Result>(principal: Principal, work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
+  /** One dedicated connection for LISTEN; the caller closes it. */
+  connect(): Promise<pg.Client>;
+  /** Statements sent so far, for the benchmark. */
+  statementCount(): number;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly applicationName: string;
+  /** Called for errors of idle connections: without a listener one of them would end the process. */
+  readonly onError: (error: Error) => void;
+}
+
+export function createDatabase(options: DatabaseOptions): Database {
+  const connection = {
+    connectionString: options.url,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: DATABASE_LIMITS.connectTimeoutMs,
+    statement_timeout: DATABASE_LIMITS.statementTimeoutMs,
+    lock_timeout: DATABASE_LIMITS.lockTimeoutMs,
+    idle_in_transaction_session_timeout: DATABASE_LIMITS.idleInTransactionTimeoutMs,
+    query_timeout: DATABASE_LIMITS.statementTimeoutMs + 1_000,
+  };
+  const pool = new pg.Pool({ ...connection, max: options.poolSize });
+  pool.on('error', options.onError);
+  let statements = 0;
+
+  async function begin(client: pg.PoolClient, principal: Principal): Promise<void> {
+    statements += 2;
+    await client.query('BEGIN');
+    if (principal.kind === 'tenant') {
+      await client.query(`SELECT set_config('app.environment_id', $1, true)`, [principal.environmentId]);
+    } else if (principal.kind === 'operator') {
+      await client.query('SET LOCAL ROLE keystone_operator');
+    }
+  }
+
+  return {
+    async transaction(principal, work) {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw new KeystoneError('database_unavailable', 'The database cannot be reached.', { cause: error });
+      });
+      let broken: Error | undefined;
+      try {
+        await begin(client, principal);
+        const result = await work({
+          async query(sql, values) {
+            statements += 1;
+            const answer = await client.query(sql, values === undefined ? [] : [...values]);
+            return answer.rows;
+          },
+        });
+        statements += 1;
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        await client.query('ROLLBACK').catch((rollbackError: Error) => {
+          // The connection is gone: the pool must not hand it out again. The server rolls back by itself.
+          broken = rollbackError;
+        });
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+    async connect() {
+      const client = new pg.Client(connection);
+      client.on('error', options.onError);
+      await client.connect();
+      return client;
+    },
+    statementCount: () => statements,
+    close: () => pool.end(),
+  };
+}
+
+/** SQLSTATE of a database error, if it is one. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}
+
+export const UNIQUE_VIOLATION = '23505';
+export const LOCK_NOT_AVAILABLE = '55P03';
