@@ -18,7 +18,10 @@ export interface WalletSubject {
   chainId: number;
 }
 
-/** One check of one party. `name` is required for `entity`, `wallet` for `wallet`; a request without it is a caller's mistake. */
+/**
+ * One check of one party. An `entity` without a `name` cannot be screened and comes back FLAGGED; a `wallet` check without a
+ * well-formed `wallet` is the caller's mistake and a TypeError.
+ */
 export interface ScreeningRequest {
   kind: CheckKind;
   /**
@@ -85,6 +88,7 @@ export interface ScreeningProvider {
   /**
    * Screens one subject. Repeating a call with the same `caseId` finds the first screening instead of creating another.
    * @throws ScreeningUnavailable when there is no trustworthy answer, whatever the reason: the caller holds, it never passes.
+   * @throws TypeError for a request that no repetition can mend: wrong kind, unusable caseId, no EVM address.
    */
   screen(request: ScreeningRequest): Promise<ScreeningOutcome>;
   /** The adapter's own view of the provider; makes no call. */
