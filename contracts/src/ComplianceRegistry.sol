@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import { AccessControl } from "@openzeppelin/contracts/access/AccessControl.sol";
+import { EIP712 } from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import { SignatureChecker } from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import { IComplianceRegistry } from "./interfaces/IComplianceRegistry.sol";
+import { PartyRecord, PartyRecordLibrary } from "./libraries/PartyRecord.sol";
+import { MAX_ATTESTERS, MAX_BATCH, MAX_PARTIES, MAX_SETS_PER_ATTESTER } from "./types/Limits.sol";
+import { Attestation, ComplianceStatus } from "./types/SettlementTypes.sol";
+
+/// @title Who said what about whom, and whether that is enough.
+/// @notice Attester sets are named by their content, so the terms of a settlement fix who may clear its parties. The admin can add sets, which
+/// become usable after a delay, and take attesters out, which closes gates; it can never open one.
+contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
+    /// @notice What the registry is deployed with.
+    /// @param coordinator Who registers parties.
+    /// @param admin Registers sets and takes attesters out.
+    /// @param setDelay Seconds between the registration of a set and its first use.
+    /// @param initialSets Sets that are usable at once.
+    struct Settings {
+        address coordinator;
+        address admin;
+        uint64 setDelay;
+        AttesterSet[] initialSets;
+    }
+
+    /// @dev One slot per settlement.
+    struct Parties {
+        uint32 setNumber;
+        uint16 count;
+        uint16 cleared;
+    }
+
+    struct StoredSet {
+        uint64 activeFrom;
+        uint8 threshold;
+        bool closed;
+        address[] attesters;
+    }
+
+    /// @notice Type of a signed attestation (EIP-712).
+    bytes32 public constant ATTESTATION_TYPEHASH = keccak256(
+        "Attestation(bytes32 settlementId,bytes32 partyHash,uint8 status,bytes32 referenceHash,uint40 issuedAt,uint256 deadline)"
+    );
+
+    /// @inheritdoc IComplianceRegistry
+    address public immutable coordinator;
+    /// @notice Seconds between the registration of a set and its first use.
+    uint64 public immutable setDelay;
+    /// @notice Whether an attester was taken out.
+    mapping(address attester => bool) public isDisabled;
+
+    mapping(bytes32 settlementId => Parties) private _parties;
+    mapping(bytes32 settlementId => mapping(bytes32 partyHash => PartyRecord)) private _records;
+    /// @dev Sets are numbered from one; zero is no set.
+    StoredSet[] private _sets;
+    mapping(bytes32 attesterSet => uint32) private _setNumbers;
+    /// @dev Position of an attester in a set plus one; zero when it does not belong to it, or no longer.
+    mapping(uint32 setNumber => mapping(address attester => uint256)) private _positions;
+    mapping(address attester => uint32[]) private _setsOfAttester;
+
+    /// @dev One struct, since four parameters with nested arrays exceed the stack of the legacy compiler pipeline.
+    /// @param settings See {Settings}.
+    constructor(Settings memory settings) EIP712("KeystoneComplianceRegistry", "1") {
+        coordinator = settings.coordinator;
+        setDelay = settings.setDelay;
+        _grantRole(DEFAULT_ADMIN_ROLE, settings.admin);
+        for (uint256 i; i < settings.initialSets.length; ++i) {
+            _addSet(settings.initialSets[i], uint64(block.timestamp));
+        }
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function attest(bytes32 settlementId, bytes32 partyHash, ComplianceStatus status, bytes32 referenceHash) external {
+        _record(Attestation(settlementId, partyHash, status, referenceHash), msg.sender, 0);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function attestBatch(Attestation[] calldata attestations) external {
+        uint256 size = attestations.length;
+        if (size == 0 || size > MAX_BATCH) revert InvalidBatchSize(size, MAX_BATCH);
+        for (uint256 i; i < size; ++i) {
+            _record(attestations[i], msg.sender, 0);
+        }
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function attestBySignature(
+        Attestation calldata attestation,
+        uint40 issuedAt,
+        uint256 deadline,
+        address attester,
+        bytes calldata signature
+    ) external {
+        if (block.timestamp > deadline) revert SignatureExpired(deadline);
+        if (issuedAt == 0 || issuedAt > block.timestamp) revert InvalidIssuedAt(issuedAt, 0);
+        bytes32 digest = _digest(attestation, issuedAt, deadline);
+        if (!SignatureChecker.isValidSignatureNowCalldata(attester, digest, signature)) {
+            revert InvalidSignature(attester);
+        }
+        _record(attestation, attester, issuedAt);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function registerParties(bytes32 settlementId, bytes32 attesterSet, bytes32[] calldata partyHashes) external {
+        if (msg.sender != coordinator) revert CallerNotCoordinator(msg.sender);
+        uint256 count = partyHashes.length;
+        if (count == 0 || count > MAX_PARTIES) revert InvalidPartyCount(count, MAX_PARTIES);
+        Parties storage parties = _parties[settlementId];
+        if (parties.count != 0) revert PartiesAlreadyRegistered(settlementId);
+
+        uint32 setNumber = _setNumbers[attesterSet];
+        if (setNumber == 0) revert AttesterSetNotUsable(attesterSet);
+        StoredSet storage set = _sets[setNumber - 1];
+        if (set.closed || set.activeFrom > block.timestamp) revert AttesterSetNotUsable(attesterSet);
+
+        parties.setNumber = setNumber;
+        // casting to uint16 is safe: count <= MAX_PARTIES = 32
+        parties.count = uint16(count);
+        mapping(bytes32 => PartyRecord) storage records = _records[settlementId];
+        for (uint256 i; i < count; ++i) {
+            bytes32 partyHash = partyHashes[i];
+            if (partyHash == 0 || records[partyHash].isRegistered()) revert InvalidParty(settlementId, partyHash);
+            records[partyHash] = PartyRecordLibrary.fresh();
+        }
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function registerAttesterSet(AttesterSet calldata set)
+        external
+        onlyRole(DEFAULT_ADMIN_ROLE)
+        returns (bytes32 attesterSet)
+    {
+        return _addSet(set, uint64(block.timestamp) + setDelay);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function disableAttester(address attester) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        uint32[] storage setNumbers = _setsOfAttester[attester];
+        if (setNumbers.length == 0 || isDisabled[attester]) revert NotAnActiveAttester(attester);
+        isDisabled[attester] = true;
+        for (uint256 i; i < setNumbers.length; ++i) {
+            _sets[setNumbers[i] - 1].closed = true;
+            delete _positions[setNumbers[i]][attester];
+        }
+        emit AttesterDisabled(attester);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function isCleared(bytes32 settlementId, bytes32 partyHash) external view returns (bool) {
+        return _records[settlementId][partyHash].isCleared() && !_sets[_parties[settlementId].setNumber - 1].closed;
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function areAllPartiesCleared(bytes32 settlementId) external view returns (bool) {
+        Parties storage parties = _parties[settlementId];
+        uint256 count = parties.count;
+        return count != 0 && parties.cleared == count && !_sets[parties.setNumber - 1].closed;
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function isRegistered(bytes32 settlementId, bytes32 partyHash) external view returns (bool) {
+        return _records[settlementId][partyHash].isRegistered();
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function latestOf(bytes32 settlementId, bytes32 partyHash, address attester)
+        external
+        view
+        returns (ComplianceStatus status, uint40 issuedAt)
+    {
+        uint256 position = _positions[_parties[settlementId].setNumber][attester];
+        if (position != 0) return _records[settlementId][partyHash].latest(position - 1);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function partyCounts(bytes32 settlementId) external view returns (uint256 parties, uint256 cleared) {
+        return (_parties[settlementId].count, _parties[settlementId].cleared);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function attesterSetOf(bytes32 attesterSet)
+        external
+        view
+        returns (AttesterSet memory set, uint64 activeFrom, bool closed)
+    {
+        uint32 setNumber = _setNumbers[attesterSet];
+        if (setNumber == 0) return (set, 0, false);
+        StoredSet storage stored = _sets[setNumber - 1];
+        return (AttesterSet(stored.attesters, stored.threshold), stored.activeFrom, stored.closed);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function attesterSetId(AttesterSet memory set) public pure returns (bytes32) {
+        return keccak256(abi.encode(set.attesters, set.threshold));
+    }
+
+    /// @dev `issuedAt` zero means a direct call, which is dated now, or one second after the attester's last word: several in one block all count.
+    function _record(Attestation memory attestation, address attester, uint40 issuedAt) private {
+        issuedAt = _update(attestation.settlementId, attestation.partyHash, attestation.status, attester, issuedAt);
+        emit Attested(
+            attestation.settlementId,
+            attestation.partyHash,
+            attester,
+            uint8(attestation.status),
+            attestation.referenceHash,
+            issuedAt
+        );
+    }
+
+    /// @dev Keeps the party's latest words and the settlement's count of cleared parties.
+    /// @return The date under which the word is on record.
+    function _update(bytes32 id, bytes32 partyHash, ComplianceStatus status, address attester, uint40 issuedAt)
+        private
+        returns (uint40)
+    {
+        Parties storage parties = _parties[id];
+        PartyRecord record = _records[id][partyHash];
+        if (!record.isRegistered()) revert PartyNotRegistered(id, partyHash);
+        uint256 position = _positions[parties.setNumber][attester];
+        if (position == 0) revert NotAnAttester(id, attester);
+        if (status == ComplianceStatus.None) revert InvalidStatus(id, partyHash);
+
+        issuedAt = _dated(record, --position, issuedAt);
+        uint256 threshold = _sets[parties.setNumber - 1].threshold;
+        PartyRecord updated = record.withWord(position, status, issuedAt, threshold);
+        _records[id][partyHash] = updated;
+        if (updated.isCleared() && !record.isCleared()) ++parties.cleared;
+        if (!updated.isCleared() && record.isCleared()) --parties.cleared;
+        return issuedAt;
+    }
+
+    function _digest(Attestation calldata attestation, uint40 issuedAt, uint256 deadline) private view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(ATTESTATION_TYPEHASH, attestation, issuedAt, deadline)));
+    }
+
+    function _dated(PartyRecord record, uint256 position, uint40 issuedAt) private view returns (uint40) {
+        (, uint40 last) = record.latest(position);
+        if (issuedAt == 0) return last < block.timestamp ? uint40(block.timestamp) : last + 1;
+        if (issuedAt <= last) revert InvalidIssuedAt(issuedAt, last);
+        return issuedAt;
+    }
+
+    function _addSet(AttesterSet memory set, uint64 activeFrom) private returns (bytes32 attesterSet) {
+        uint256 count = set.attesters.length;
+        attesterSet = attesterSetId(set);
+        if (_setNumbers[attesterSet] != 0) revert AttesterSetAlreadyRegistered(attesterSet);
+        if (count == 0 || count > MAX_ATTESTERS || set.threshold == 0 || set.threshold > count) {
+            revert InvalidAttesterSet(attesterSet);
+        }
+        _sets.push(StoredSet(activeFrom, set.threshold, false, set.attesters));
+        uint32 setNumber = uint32(_sets.length);
+        _setNumbers[attesterSet] = setNumber;
+
+        address previous;
+        for (uint256 i; i < count; ++i) {
+            address attester = set.attesters[i];
+            // Ascending order gives each set one id, and excludes zero and repeated addresses.
+            if (attester <= previous || isDisabled[attester]) revert InvalidAttesterSet(attesterSet);
+            if (_setsOfAttester[attester].length == MAX_SETS_PER_ATTESTER) {
+                revert TooManySets(attester, MAX_SETS_PER_ATTESTER);
+            }
+            _setsOfAttester[attester].push(setNumber);
+            _positions[setNumber][attester] = i + 1;
+            previous = attester;
+        }
+        emit AttesterSetRegistered(attesterSet, set.attesters, set.threshold, activeFrom);
+    }
+}

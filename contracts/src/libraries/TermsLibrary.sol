@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import { CreateParams, Leg } from "../types/SettlementTypes.sol";
+
+/// @title Hashing of terms and parties, shared by the coordinator and every escrow, so that they cannot disagree.
+library TermsLibrary {
+    /// @dev Part of the preimage: terms of a later version can never be mistaken for these.
+    uint8 internal constant TERMS_VERSION = 1;
+
+    /// @notice The hash that parties compute themselves before they deposit.
+    /// @param coordinator The settlement's coordinator.
+    /// @param coordinatorChainId The chain on which it lives.
+    /// @return keccak256(abi.encode(TERMS_VERSION, coordinator, coordinatorChainId, terms))
+    function hash(CreateParams calldata terms, address coordinator, uint64 coordinatorChainId)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(TERMS_VERSION, coordinator, coordinatorChainId, terms));
+    }
+
+    /// @notice The on-chain name of a party: keccak256(abi.encode(participantId, wallet)).
+    function partyHash(bytes32 participantId, address wallet) internal pure returns (bytes32) {
+        return keccak256(abi.encode(participantId, wallet));
+    }
+
+    /// @notice Whether this escrow, on this chain, holds the leg.
+    function isHeldBy(Leg calldata leg, address escrow) internal view returns (bool) {
+        return leg.escrow == escrow && leg.chainId == block.chainid;
+    }
+}
