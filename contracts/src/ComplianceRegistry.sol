@@ -231,7 +231,11 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         return issuedAt;
     }
 
-    function _digest(Attestation calldata attestation, uint40 issuedAt, uint256 deadline) private view returns (bytes32) {
+    function _digest(Attestation calldata attestation, uint40 issuedAt, uint256 deadline)
+        private
+        view
+        returns (bytes32)
+    {
         return _hashTypedDataV4(keccak256(abi.encode(ATTESTATION_TYPEHASH, attestation, issuedAt, deadline)));
     }
 

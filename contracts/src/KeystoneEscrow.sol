@@ -55,7 +55,9 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         Opening calldata payee,
         bytes32 termsHash
     ) external nonReentrant {
-        if (_hash(terms) != termsHash) revert TermsHashMismatch(terms.settlementId, termsHash, _hash(terms));
+        if (_hash(terms) != termsHash) {
+            revert TermsHashMismatch(terms.settlementId, termsHash, _hash(terms));
+        }
         if (legIndex >= terms.legs.length || legIndex >= MAX_LEGS) revert UnknownLeg(terms.settlementId, legIndex);
         Leg calldata leg = terms.legs[legIndex];
         if (!leg.isHeldBy(address(this))) revert LegNotInThisEscrow(legIndex, leg.chainId, leg.escrow);

@@ -17,6 +17,14 @@ import { CreateParams, Settlement, SettlementState } from "./types/SettlementTyp
 contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausable {
     using TermsLibrary for CreateParams;
 
+    /// @notice The holders of the roles at deployment.
+    struct Roles {
+        address admin;
+        address creator;
+        address engine;
+        address pauser;
+    }
+
     /// @notice May create settlements.
     bytes32 public constant CREATOR_ROLE = keccak256("CREATOR_ROLE");
     /// @notice May propose COMPLIANCE_CLEARED, AWAITING_DEPOSITS and ROLLED_BACK.
@@ -48,9 +56,9 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
 
     /// @param registry_ Deployed for the address of this contract, which follows from the deployer's nonce.
     /// @param escrow_ Likewise.
-    /// @param admin Grants and revokes roles.
+    /// @param roles Who holds which role from the start, so that no transaction has to grant them afterwards.
     /// @param messageGrace_ Seconds, see {messageGrace}.
-    constructor(IComplianceRegistry registry_, IKeystoneEscrow escrow_, address admin, uint64 messageGrace_) {
+    constructor(IComplianceRegistry registry_, IKeystoneEscrow escrow_, Roles memory roles, uint64 messageGrace_) {
         if (registry_.coordinator() != address(this) || address(escrow_.gate()) != address(this)) {
             revert MiswiredDeployment(address(registry_), address(escrow_));
         }
@@ -58,7 +66,10 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
         escrow = escrow_;
         chainId = uint64(block.chainid);
         messageGrace = messageGrace_;
-        _grantRole(DEFAULT_ADMIN_ROLE, admin);
+        _grantRole(DEFAULT_ADMIN_ROLE, roles.admin);
+        _grantRole(CREATOR_ROLE, roles.creator);
+        _grantRole(ENGINE_ROLE, roles.engine);
+        _grantRole(PAUSER_ROLE, roles.pauser);
     }
 
     /// @inheritdoc ISettlementCoordinator
@@ -86,6 +97,8 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
             revert StateNotProposable(settlementId, targetState);
         }
         if (targetState != SettlementState.ROLLED_BACK) {
+            // Asked first, so that a late proposal is told that the settlement moved on, not that its gate is closed.
+            _requireEdge(settlementId, settlement.state, targetState);
             if (targetState == SettlementState.AWAITING_DEPOSITS && evidenceHash == 0) {
                 revert ZeroDecisionDigest(settlementId);
             }
@@ -97,6 +110,7 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
     /// @inheritdoc ISettlementCoordinator
     function advance(bytes32 settlementId, bytes32 decisionDigest) external onlyRole(ENGINE_ROLE) {
         Settlement storage settlement = _existing(settlementId);
+        _requireEdge(settlementId, settlement.state, SettlementState.COMPLIANCE_CLEARED);
         if (decisionDigest == 0) revert ZeroDecisionDigest(settlementId);
         _requireOpenGate(settlementId, settlement);
         _enter(settlementId, settlement, SettlementState.COMPLIANCE_CLEARED, 0);
@@ -210,7 +224,7 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
     /// @dev The one place where a state changes after creation.
     function _enter(bytes32 id, Settlement storage settlement, uint8 toState, bytes32 evidenceHash) private {
         uint8 fromState = settlement.state;
-        if ((targetsOf(fromState) >> toState) & 1 == 0) revert InvalidTransition(id, fromState, toState);
+        _requireEdge(id, fromState, toState);
         settlement.state = toState;
         emit StateTransition(id, fromState, toState, evidenceHash);
     }
@@ -218,6 +232,10 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
     function _timeOut(bytes32 id, Settlement storage settlement) private {
         _enter(id, settlement, SettlementState.TIMED_OUT, 0);
         emit SettlementTimedOut(id);
+    }
+
+    function _requireEdge(bytes32 id, uint8 fromState, uint8 toState) private pure {
+        if ((targetsOf(fromState) >> toState) & 1 == 0) revert InvalidTransition(id, fromState, toState);
     }
 
     function _existing(bytes32 id) private view returns (Settlement storage settlement) {

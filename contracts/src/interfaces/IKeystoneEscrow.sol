@@ -115,10 +115,7 @@ interface IKeystoneEscrow {
     function allLegsDeposited(bytes32 settlementId) external view returns (bool);
 
     /// @notice Base units that wait for a wallet; one for an ERC-721.
-    function creditOf(address token, uint256 tokenId, bytes32 partition, address wallet)
-        external
-        view
-        returns (uint256);
+    function creditOf(address token, uint256 tokenId, bytes32 partition, address wallet) external view returns (uint256);
 
     /// @notice The wallet behind a party hash, once a deposit has opened it; else zero.
     function openedWallet(bytes32 settlementId, uint256 partyIndex) external view returns (address);

@@ -43,13 +43,11 @@ library PartyRecordLibrary {
     }
 
     /// @notice The record after the attester at `position` has spoken. Cleared means `threshold` Passes and no other word.
-    function withWord(
-        PartyRecord record,
-        uint256 position,
-        ComplianceStatus status,
-        uint40 issuedAt,
-        uint256 threshold
-    ) internal pure returns (PartyRecord) {
+    function withWord(PartyRecord record, uint256 position, ComplianceStatus status, uint40 issuedAt, uint256 threshold)
+        internal
+        pure
+        returns (PartyRecord)
+    {
         uint256 shift = FIRST_LANE + position * LANE_BITS;
         uint256 value = PartyRecord.unwrap(record) & ~(LANE_MASK << shift) & ~CLEARED;
         value |= ((uint256(status) << STATUS_SHIFT) | issuedAt) << shift;
