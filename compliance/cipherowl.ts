@@ -44,10 +44,9 @@ async function evidenceOf(
 ): Promise<WalletEvidence> {
   if (!foundRisk) return { foundRisk: false };
   try {
-    const [score, breakdown] = await Promise.all([
-      client.riskScore(question, signal),
-      client.riskBreakdown(question, signal),
-    ]);
+    // One after the other: a half-open breaker lets one call probe and would refuse the second of a pair.
+    const score = await client.riskScore(question, signal);
+    const breakdown = await client.riskBreakdown(question, signal);
     const exposures = exposuresOf(score, breakdown);
     return { foundRisk: true, reason: 'given', riskBand: score.riskBand ?? '', exposures };
   } catch (error) {

@@ -106,10 +106,9 @@ export function createLsegProvider(options: LsegOptions): ScreeningProvider {
   const client = clientFor(options, frame.calls(breaker));
 
   const groupSetup = readOnce(async (signal): Promise<GroupSetup> => {
-    const [group, template] = await Promise.all([
-      client.group(options.groupId, signal),
-      client.caseTemplate(options.groupId, signal),
-    ]);
+    // One after the other: a half-open breaker lets one call probe and would refuse the second of a pair.
+    const group = await client.group(options.groupId, signal);
+    const template = await client.caseTemplate(options.groupId, signal);
     if (group.id !== options.groupId || group.status !== 'ACTIVE') throw new CallFailed('CONFIGURATION');
     return setupOf(template);
   });
