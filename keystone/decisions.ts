@@ -57,6 +57,7 @@ export interface DecisionsInput {
   readonly chains: readonly ChainInput[];
 }
 
+const DAY_MS = 86_400_000;
 const ZERO_BYTES32 = `0x${'0'.repeat(64)}`;
 const SALT = /^[0-9a-f]{32}$/;
 const AMOUNT = /^(?:0|[1-9][0-9]{0,77})$/;
@@ -281,4 +282,10 @@ export function isChainName(name: string, ofSettlement: boolean): boolean {
   return ofSettlement
     ? /^dvp:[a-z][a-z0-9_]{0,31}$/.test(name)
     : (PAYMENT_PROTOCOLS as readonly string[]).includes(name);
+}
+
+/** Whether a time lies in `YYYY-MM-DD/YYYY-MM-DD`, both days included, UTC. */
+export function isWithinWindow(window: string, timeMs: number): boolean {
+  const [first = '', last = ''] = window.split('/');
+  return Date.parse(`${first}T00:00:00Z`) <= timeMs && timeMs < Date.parse(`${last}T00:00:00Z`) + DAY_MS;
 }

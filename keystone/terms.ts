@@ -3,8 +3,8 @@
  * instead of asking an ABI library, so that an auditor sees every byte of the preimage.
  */
 
-import { keccak_256 } from '@noble/hashes/sha3';
-import { bytesToHex, hexToBytes } from './bytes.ts';
+import { abiWord as word, keccak256 } from './abi.ts';
+import { hexToBytes } from './bytes.ts';
 import { evmChainNumber } from './caip.ts';
 import type { SettlementTerms, TermsLeg } from './pack-types.ts';
 
@@ -12,11 +12,6 @@ import type { SettlementTerms, TermsLeg } from './pack-types.ts';
 export const TERMS_VERSION = 1n;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** `0x` + keccak256 in hexadecimal. */
-export function keccak256(bytes: Uint8Array): string {
-  return `0x${bytesToHex(keccak_256(bytes))}`;
-}
 
 export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
@@ -90,13 +85,4 @@ function encodeLeg(leg: TermsLeg): string {
     word(BigInt(leg.fees.length)) +
     fees
   );
-}
-
-/** One 32-byte ABI word as 64 digits: numbers and addresses to the right; 32-byte values fill it. */
-function word(value: bigint | string): string {
-  const digits = typeof value === 'bigint' ? value.toString(16) : value.toLowerCase().replace(/^0x/, '');
-  if (!/^[0-9a-f]{1,64}$/.test(digits)) {
-    throw new TypeError('a value does not fit one ABI word');
-  }
-  return digits.padStart(64, '0');
 }

@@ -1,0 +1,78 @@
+/** The narrow window through which verification looks at a chain. Implementations do the I/O and its time limits. */
+
+import type { ExpectedLog } from './abi.ts';
+
+export interface ChainLog {
+  readonly address: string;
+  readonly topics: readonly string[];
+  readonly data: string;
+  /** index within the block */
+  readonly logIndex: number;
+}
+
+export interface ChainReceipt {
+  readonly transactionHash: string;
+  readonly blockNumber: number;
+  readonly blockHash: string;
+  readonly succeeded: boolean;
+  readonly logs: readonly ChainLog[];
+}
+
+export interface ChainTransaction {
+  readonly hash: string;
+  /** null while pending */
+  readonly blockHash: string | null;
+  readonly from: string;
+  readonly to: string | null;
+  readonly input: string;
+}
+
+export interface ChainBlock {
+  readonly number: number;
+  readonly hash: string;
+  /** seconds since epoch */
+  readonly timestamp_s: number;
+}
+
+/**
+ * All hexadecimal text may be in any case. Each promise settles within the implementation's time limit and rejects when
+ * the chain could not be asked; `undefined` means that the chain answered and has no such thing.
+ */
+export interface ChainReader {
+  readonly chainId: () => Promise<bigint>;
+  readonly getTransactionReceipt: (hash: string) => Promise<ChainReceipt | undefined>;
+  readonly getTransaction: (hash: string) => Promise<ChainTransaction | undefined>;
+  readonly getBlock: (block: number | string) => Promise<ChainBlock | undefined>;
+  /** hexadecimal return data; rejects when the call reverts */
+  readonly call: (call: { readonly to: string; readonly data: string }) => Promise<string>;
+}
+
+/** Asks for each receipt and block once: a settlement's logs share a few transactions. */
+export function memoised(reader: ChainReader): ChainReader {
+  return {
+    chainId: reader.chainId,
+    call: reader.call,
+    getTransaction: remembered(reader.getTransaction),
+    getTransactionReceipt: remembered(reader.getTransactionReceipt),
+    getBlock: remembered(reader.getBlock),
+  };
+}
+
+function remembered<K, V>(ask: (key: K) => Promise<V>): (key: K) => Promise<V> {
+  const answers = new Map<K, Promise<V>>();
+  return (key) => {
+    const answer = answers.get(key) ?? ask(key);
+    answers.set(key, answer);
+    return answer;
+  };
+}
+
+/** Whether a log is exactly the expected one: emitter, every topic, every byte of data. */
+export function isExactly(log: ChainLog, expected: ExpectedLog): boolean {
+  return (
+    log.address.toLowerCase() === expected.address &&
+    log.data.toLowerCase() === expected.data &&
+    log.topics.length === expected.topics.length &&
+    log.topics.every((topic, index) => topic.toLowerCase() === expected.topics[index])
+  );
+}

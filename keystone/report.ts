@@ -1,0 +1,90 @@
+/** What a verification says: a list of named checks, and one verdict over them. */
+
+export type CheckStatus = 'proved' | 'refuted' | 'not_checkable';
+
+export interface Check {
+  readonly name: string;
+  readonly status: CheckStatus;
+  readonly expected?: string;
+  readonly found?: string;
+  readonly detail: string;
+}
+
+export type VerificationMode = 'strict' | 'compatible';
+export type Verdict = 'valid' | 'refuted' | 'not_a_pack' | 'incomplete';
+
+/** Exit code of each verdict. */
+export const EXIT_CODES: Readonly<Record<Verdict, 0 | 1 | 2 | 3>> = {
+  valid: 0,
+  refuted: 1,
+  not_a_pack: 2,
+  incomplete: 3,
+};
+
+export interface VerificationReport {
+  readonly verdict: Verdict;
+  readonly exit_code: 0 | 1 | 2 | 3;
+  readonly mode: VerificationMode;
+  /** one sentence */
+  readonly summary: string;
+  /** the settlement's or payment's id, when the pack states one */
+  readonly subject?: string;
+  readonly tx?: string;
+  readonly chains: readonly string[];
+  readonly checks: readonly Check[];
+  /** what a valid verdict leaves open: names of the checks that could not be made */
+  readonly not_checked: readonly string[];
+}
+
+/** Longest text of an expected or found value; a report is for reading. */
+const MAX_SHOWN = 160;
+
+export interface Findings {
+  readonly list: Check[];
+  /** something that the caller asked for could not be given: the verdict becomes `incomplete` unless refuted */
+  readonly missing: string[];
+  /** Equality of two texts or numbers, both shown when they differ. */
+  readonly equal: (name: string, expected: unknown, found: unknown, detail: string) => boolean;
+  readonly holds: (name: string, condition: boolean, detail: string, found?: unknown) => boolean;
+  readonly open: (name: string, detail: string) => void;
+}
+
+export function createFindings(): Findings {
+  const list: Check[] = [];
+  return {
+    list,
+    missing: [],
+    equal: (name, expected, found, detail) => {
+      const same = expected === found && expected !== undefined;
+      list.push(
+        same
+          ? { name, status: 'proved', detail }
+          : { name, status: 'refuted', expected: shown(expected), found: shown(found), detail },
+      );
+      return same;
+    },
+    holds: (name, condition, detail, found) => {
+      const shownValue = condition || found === undefined ? {} : { found: shown(found) };
+      list.push({ name, status: condition ? 'proved' : 'refuted', ...shownValue, detail });
+      return condition;
+    },
+    open: (name, detail) => {
+      list.push({ name, status: 'not_checkable', detail });
+    },
+  };
+}
+
+export function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
+  // A report is printed on terminals, and a pack is foreign input: an escape sequence in it must not reach the screen.
+  const printable = text.replaceAll(/[^\u0020-\u007e\u00a0-\uffff]/g, '\uFFFD');
+  return printable.length > MAX_SHOWN ? `${printable.slice(0, MAX_SHOWN)}…` : printable;
+}
+
+/** Refuted beats incomplete beats valid. */
+export function verdictOf(findings: Findings): Verdict {
+  if (findings.list.some((check) => check.status === 'refuted')) {
+    return 'refuted';
+  }
+  return findings.missing.length > 0 ? 'incomplete' : 'valid';
+}

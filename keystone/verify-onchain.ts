@@ -1,0 +1,319 @@
+/**
+ * Reads the chain again. Nothing that the pack says about a log is believed: the log that must be there is computed from
+ * the pack's decisions and terms, byte for byte, and looked for at the place that the pack names.
+ */
+
+import { callData, expectedLog } from './abi.ts';
+import { evmChainNumber } from './caip.ts';
+import { type ChainReader, isExactly, memoised } from './chain-reader.ts';
+import type { LegTerm, LogPoint, Pack, SettlementEvidence } from './pack-types.ts';
+import { type Findings, shown } from './report.ts';
+import {
+  type Expectation,
+  TRANSFER_EVENT,
+  feesOf,
+  movedToken,
+  settlementExpectations,
+} from './onchain-expectations.ts';
+import { settlementEvidence } from './pack-view.ts';
+
+/** Readers by CAIP-2 chain id. */
+export type ChainReaders = Readonly<Record<string, ChainReader>>;
+
+const FINALIZED_STATE = 5n;
+
+/** Checks against every chain that a reader was given for; says which could not be asked. */
+export async function checkOnChain(pack: Pack, readers: ChainReaders | undefined, findings: Findings): Promise<void> {
+  const isSettlement = pack.kind === 'settlement';
+  const points = isSettlement ? settlementPoints(settlementEvidence(pack)) : transferPoints(pack);
+  const chains = [...new Set(points.map((point) => point.chain_id))];
+  for (const chain of chains) {
+    const reader = readers?.[chain];
+    if (reader === undefined) {
+      findings.open(`on chain: ${chain} read again`, 'no RPC address was given for this chain');
+      if (readers !== undefined) {
+        findings.missing.push(`an RPC address for ${chain}`);
+      }
+      continue;
+    }
+    await asked(`on chain: ${chain} read again`, findings, async () => {
+      await checkChainOf(pack, chain, points, memoised(reader), findings);
+    });
+  }
+}
+
+/** A chain that cannot be asked refutes nothing; it leaves the question open, and the verdict incomplete. */
+async function asked(name: string, findings: Findings, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const reason = shown(error instanceof Error ? error.message : String(error));
+    findings.open(name, `the chain could not be asked: ${reason}`);
+    findings.missing.push(`an answer from the chain (${name})`);
+  }
+}
+
+function settlementPoints(evidence: SettlementEvidence): LogPoint[] {
+  const { created, attestations, anchor, deposits, execution, payouts, finalised } = evidence;
+  return [created, ...attestations, anchor, ...deposits, execution, ...payouts, finalised];
+}
+
+function transferPoints(pack: Pack): LogPoint[] {
+  const { transfer } = pack.onchain_verification;
+  return transfer === undefined ? [] : [transfer];
+}
+
+async function checkChainOf(
+  pack: Pack,
+  chain: string,
+  points: readonly LogPoint[],
+  reader: ChainReader,
+  findings: Findings,
+): Promise<void> {
+  const expected = evmChainNumber(chain);
+  if (expected === undefined) {
+    findings.open(`on chain: ${chain} read again`, 'this version re-scans EVM chains only');
+    findings.missing.push(`a re-scan of ${chain}`);
+    return;
+  }
+  const actual = await reader.chainId();
+  if (!findings.equal(`on chain: ${chain} is the chain asked`, String(expected), String(actual), 'eth_chainId')) {
+    return;
+  }
+  const own = points.filter((point) => point.chain_id === chain);
+  await checkBlocks(pack, chain, own, reader, findings);
+  if (pack.kind === 'payment') {
+    await checkPaymentTransfer(pack, own, reader, findings);
+    return;
+  }
+  for (const expectation of settlementExpectations(pack)) {
+    if (expectation.point.chain_id === chain) {
+      await asked(expectation.name, findings, async () => checkExpectation(expectation, reader, findings));
+    }
+  }
+  await checkTokens(pack, chain, reader, findings);
+  await asked(`on chain: contracts of ${chain} answer`, findings, async () =>
+    checkContracts(pack, chain, reader, findings),
+  );
+}
+
+/** The pack's blocks are blocks of the chain, final, of the stated time, and later than every decision. */
+async function checkBlocks(
+  pack: Pack,
+  chain: string,
+  points: readonly LogPoint[],
+  reader: ChainReader,
+  findings: Findings,
+): Promise<void> {
+  const final = await reader.getBlock('finalized');
+  const decidedMs = Math.max(...Object.values(pack.protocols).map((entry) => entry.decision_object.decided_at_ms));
+  const evidence = pack.onchain_verification;
+  const beforeDecision = new Set(
+    [evidence.created, ...(evidence.attestations ?? [])].map((point) => point?.block_number),
+  );
+  const seen = new Map<number, LogPoint>(points.map((point) => [point.block_number, point]));
+  const wrong: string[] = [];
+  const unfinal: number[] = [];
+  const tooEarly: number[] = [];
+  for (const [number, point] of seen) {
+    const block = await reader.getBlock(number);
+    const sameBlock = points.filter((other) => other.block_number === number);
+    const isRight =
+      block?.hash.toLowerCase() === point.block_hash &&
+      sameBlock.every(
+        (other) => other.block_hash === point.block_hash && other.block_timestamp_s === block.timestamp_s,
+      );
+    if (!isRight) {
+      wrong.push(String(number));
+    }
+    if (final === undefined || number > final.number) {
+      unfinal.push(number);
+    }
+    if (!beforeDecision.has(number) && block !== undefined && decidedMs >= block.timestamp_s * 1000) {
+      tooEarly.push(number);
+    }
+  }
+  findings.holds(
+    `on chain: blocks of ${chain} are as recorded`,
+    wrong.length === 0,
+    'hash and time of each block',
+    wrong,
+  );
+  if (final === undefined) {
+    findings.open(`on chain: blocks of ${chain} are final`, 'the node knows no finalised block');
+    findings.missing.push(`finality of ${chain}`);
+  } else {
+    findings.holds(
+      `on chain: blocks of ${chain} are final`,
+      unfinal.length === 0,
+      `finalised: ${final.number}`,
+      unfinal,
+    );
+  }
+  findings.holds(
+    `on chain: decisions precede the blocks of ${chain}`,
+    tooEarly.length === 0,
+    'decided_at_ms < time of every block from the anchor on',
+    tooEarly,
+  );
+}
+
+async function checkExpectation(expectation: Expectation, reader: ChainReader, findings: Findings): Promise<void> {
+  const { name, point, anyOf, detail } = expectation;
+  const receipt = await reader.getTransactionReceipt(point.tx);
+  if (receipt === undefined) {
+    findings.holds(name, false, 'the chain has no such transaction', point.tx);
+    return;
+  }
+  const isPlaced =
+    receipt.succeeded &&
+    receipt.blockNumber === point.block_number &&
+    receipt.blockHash.toLowerCase() === point.block_hash;
+  const log = receipt.logs.find((candidate) => candidate.logIndex === point.log_index);
+  const isThere = log !== undefined && anyOf.some((expected) => isExactly(log, expected));
+  findings.holds(name, isPlaced && isThere, detail, isPlaced ? log : { ...receipt, logs: receipt.logs.length });
+}
+
+/** The escrow's own event is the escrow's word; the token's Transfer is the money. */
+async function checkTokens(pack: Pack, chain: string, reader: ChainReader, findings: Findings): Promise<void> {
+  const evidence = settlementEvidence(pack);
+  for (const payout of evidence.payouts.filter((entry) => entry.chain_id === chain)) {
+    const leg = pack.settled_legs.legs.find((candidate) => candidate.leg_index === payout.leg_index);
+    if (leg === undefined) {
+      continue;
+    }
+    if (leg.fees.length > 0) {
+      await checkFees(leg, payout.tx, evidence.terms.settlement_id, reader, findings);
+    }
+    const name = `on chain: leg ${payout.leg_index} moved its token`;
+    if (payout.kind === 'credited') {
+      findings.open(name, 'the token refused the transfer; the payee holds a credit in the escrow');
+      continue;
+    }
+    const expected = movedToken(leg);
+    await asked(name, findings, async () => {
+      const receipt = await reader.getTransactionReceipt(payout.tx);
+      findings.holds(
+        name,
+        receipt?.logs.some((log) => isExactly(log, expected)) === true,
+        `${TRANSFER_EVENT} from the escrow to the payee, net of fees`,
+      );
+    });
+  }
+}
+
+async function checkFees(
+  leg: LegTerm,
+  tx: string,
+  settlementId: string,
+  reader: ChainReader,
+  findings: Findings,
+): Promise<void> {
+  const name = `on chain: leg ${leg.leg_index} fees paid`;
+  await asked(name, findings, async () => {
+    const logs = (await reader.getTransactionReceipt(tx))?.logs ?? [];
+    const wanting = feesOf(leg, settlementId).filter(
+      (forms) => !logs.some((log) => forms.some((form) => isExactly(log, form))),
+    );
+    findings.holds(name, wanting.length === 0, 'FeePaid, or PayoutCredited, for each fee of the terms', wanting);
+  });
+}
+
+/** What the contracts say today: their wiring, the state, the opened wallets, the gate. */
+async function checkContracts(pack: Pack, chain: string, reader: ChainReader, findings: Findings): Promise<void> {
+  const evidence = settlementEvidence(pack);
+  const id = evidence.terms.settlement_id;
+  const read = async (to: string, data: string): Promise<bigint> => wordOf(await reader.call({ to, data }));
+  if (chain === evidence.chain_id) {
+    const { coordinator, registry } = evidence;
+    findings.holds(
+      'on chain: the coordinator asks this registry',
+      (await read(coordinator, callData('registry()'))) === BigInt(registry),
+      'registry() of the coordinator',
+    );
+    findings.equal(
+      'on chain: the coordinator says FINALIZED',
+      FINALIZED_STATE,
+      await read(coordinator, callData('stateOf(bytes32)', id)),
+      'stateOf',
+    );
+    const cleared = await read(registry, callData('areAllPartiesCleared(bytes32)', id));
+    const gate = 'on chain: all parties are cleared today';
+    if (cleared === 1n) {
+      findings.holds(gate, true, 'areAllPartiesCleared');
+    } else {
+      findings.open(gate, 'areAllPartiesCleared is false today: an attester took its word back after the settlement');
+    }
+  }
+  for (const [index, leg] of pack.settled_legs.legs.entries()) {
+    if (leg.chain_id === chain) {
+      await checkOpenedWallets(index, leg, evidence, read, findings);
+    }
+  }
+}
+
+async function checkOpenedWallets(
+  index: number,
+  leg: LegTerm,
+  evidence: SettlementEvidence,
+  read: (to: string, data: string) => Promise<bigint>,
+  findings: Findings,
+): Promise<void> {
+  const term = evidence.terms.legs[index];
+  const escrow = leg.escrow ?? '';
+  const opened = async (party: number | undefined): Promise<bigint> =>
+    read(escrow, callData('openedWallet(bytes32,uint256)', evidence.terms.settlement_id, BigInt(party ?? 0)));
+  findings.holds(
+    `on chain: leg ${index} wallets are the screened ones`,
+    (await opened(term?.payer)) === BigInt(leg.payer) && (await opened(term?.payee)) === BigInt(leg.payee),
+    'openedWallet of payer and payee in the escrow',
+  );
+  if (leg.chain_id === evidence.chain_id) {
+    findings.holds(
+      `on chain: leg ${index} escrow asks this coordinator`,
+      (await read(escrow, callData('coordinator()'))) === BigInt(evidence.coordinator) &&
+        (await read(evidence.coordinator, callData('escrow()'))) === BigInt(escrow),
+      'coordinator() of the escrow and escrow() of the coordinator',
+    );
+  }
+}
+
+/** A payment: the token's Transfer to the recipient for the decided amount, at the named place. */
+async function checkPaymentTransfer(
+  pack: Pack,
+  points: readonly LogPoint[],
+  reader: ChainReader,
+  findings: Findings,
+): Promise<void> {
+  const [leg] = pack.settled_legs.legs;
+  const [point] = points;
+  if (leg === undefined || point === undefined) {
+    return;
+  }
+  const isNft = leg.token_standard === 'ERC-721';
+  const moved = isNft ? [] : [BigInt(leg.amount_minor)];
+  const indexed = [leg.payer, leg.payee, ...(isNft ? [BigInt(leg.token_id)] : [])];
+  const expected = expectedLog(leg.token, TRANSFER_EVENT, indexed, moved);
+  const name = 'on chain: the token moved to the recipient';
+  await asked(name, findings, async () => {
+    await checkExpectation(
+      { name, point, anyOf: [expected], detail: `${TRANSFER_EVENT} at the named log` },
+      reader,
+      findings,
+    );
+    const transaction = await reader.getTransaction(point.tx);
+    findings.equal(
+      'on chain: the transaction is in the settlement block',
+      pack.settlement_block.hash,
+      transaction?.blockHash?.toLowerCase(),
+      'eth_getTransactionByHash and the receipt agree',
+    );
+  });
+}
+
+function wordOf(returned: string): bigint {
+  if (!/^0x[0-9a-fA-F]{64}$/.test(returned)) {
+    throw new TypeError('the contract did not answer with one word');
+  }
+  return BigInt(returned);
+}
