@@ -106,9 +106,15 @@ export async function checkWebhookUrl(
   const verdicts = addresses.map((address) => judgeAddress(address, policy));
   if (verdicts.some((verdict) => mayConnect(verdict, url.protocol))) return { allowed: true };
   if (url.protocol === 'http:') return refuse('The webhook address must use https.');
-  return verdicts.length === 0
+  return verdicts.length === 0 && !isLocalName(url.hostname)
     ? { allowed: true }
     : refuse('The webhook address must be reachable on the public internet.');
+}
+
+/** A name that never means a host on the internet, whether or not it resolves on this machine (RFC 6761, RFC 6762, ICANN's .internal). */
+function isLocalName(hostname: string): boolean {
+  const labels = hostname.replace(/\.$/, '').split('.');
+  return labels.length === 1 || ['localhost', 'local', 'internal'].includes(labels.at(-1) ?? '');
 }
 
 function refuse(detail: string): UrlVerdict {

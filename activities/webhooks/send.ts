@@ -1,6 +1,6 @@
 import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 
 import {
   judgeAddress,
@@ -10,6 +10,7 @@ import {
   resolveBySystem,
   type AddressRange,
   type Resolve,
+  type ResolvedAddress,
   type WebhookAddressPolicy,
 } from './address-policy.ts';
 import { WEBHOOK_LIMITS } from './limits.ts';
@@ -78,11 +79,11 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
   async function attempt(request: SendRequest): Promise<Omit<SendResult, 'durationMs'>> {
     const url = parseWebhookUrl(request.url);
     if (url === undefined) return { ok: false, error: 'url_malformed' };
-    // Node does not ask the lookup function about a literal address, so it is judged here; names are judged in `lookup`.
-    const literal = literalHost(url);
-    if (literal !== undefined && !mayConnect(judgeAddress(literal, policy), url.protocol)) {
-      return { ok: false, error: 'address_refused' };
-    }
+    const timeLimit = AbortSignal.timeout(request.timeLimitMs ?? WEBHOOK_LIMITS.firstAttemptMs);
+    const signal = AbortSignal.any([request.signal, timeLimit]);
+    const addresses = await untilAborted(findAddresses(url, resolve, policy), signal);
+    if (addresses === undefined) return { ok: false, error: interruption(request.signal) };
+    if (typeof addresses === 'string') return { ok: false, error: addresses };
     let signed: Record<string, string>;
     try {
       signed = signatureHeaders({ ...request, timestampSeconds: Math.floor(now() / 1_000) });
@@ -90,8 +91,8 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       // Only a malformed secret throws, and its text adds nothing.
       return { ok: false, error: 'secret_malformed' };
     }
-    const answer = await exchange(url, request, signed, guardedLookup(resolve, policy, url.protocol));
-    return judgeAnswer(answer, now());
+    const answer = await untilAborted(exchange(url, request.body, signed, pinnedLookup(addresses), signal), signal);
+    return answer === undefined ? { ok: false, error: interruption(request.signal) } : judgeAnswer(answer, now());
   }
 
   return {
@@ -103,16 +104,14 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
   };
 }
 
+type Addresses = readonly [ResolvedAddress, ...ResolvedAddress[]];
+
 /**
  * The addresses of a host that the policy allows, or why there are none. Node then connects to exactly these, so a name that answers
  * differently the second time (DNS rebinding) gains nothing, and a literal address, about which Node asks no lookup function, is
  * judged like any other.
  */
-async function findAddresses(
-  url: URL,
-  resolve: Resolve,
-  policy: WebhookAddressPolicy,
-): Promise<ResolvedAddress[] | SendError> {
+async function findAddresses(url: URL, resolve: Resolve, policy: WebhookAddressPolicy): Promise<Addresses | SendError> {
   const literal = literalHost(url);
   let found: ResolvedAddress[];
   try {
@@ -122,11 +121,13 @@ async function findAddresses(
     return 'name_not_resolved';
   }
   const allowed = found.filter(({ address }) => mayConnect(judgeAddress(address, policy), url.protocol));
-  return allowed.length === 0 ? (found.length === 0 ? 'name_not_resolved' : 'address_refused') : allowed;
+  const [first, ...others] = allowed;
+  if (first !== undefined) return [first, ...others];
+  return found.length === 0 ? 'name_not_resolved' : 'address_refused';
 }
 
 /** A lookup function that knows only addresses that were judged. */
-function pinnedLookup(addresses: readonly [ResolvedAddress, ...ResolvedAddress[]]): LookupFunction {
+function pinnedLookup(addresses: Addresses): LookupFunction {
   return (_hostname, options, callback) => {
     process.nextTick(() => {
       if (options.all === true) callback(null, [...addresses]);
@@ -135,26 +136,30 @@ function pinnedLookup(addresses: readonly [ResolvedAddress, ...ResolvedAddress[]
   };
 }
 
-class Refusal extends Error {
-  readonly reason: SendError;
-
-  constructor(reason: SendError) {
-    super(reason);
-    this.reason = reason;
+/** The outcome of `work`, or undefined when `signal` aborts first: an attempt ends in time whatever resolver and socket are doing. */
+async function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result | undefined> {
+  const aborted = Promise.withResolvers<undefined>();
+  const stop = () => aborted.resolve(undefined);
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 
 type Answer = { status: number; retryAfter: string | undefined } | { error: SendError };
 
+/** One POST. Answers with the status line; what follows it is discarded. */
 function exchange(
   url: URL,
-  request: SendRequest,
+  body: string,
   signed: Record<string, string>,
   lookup: LookupFunction,
+  signal: AbortSignal,
 ): Promise<Answer> {
-  const timeLimit = AbortSignal.timeout(request.timeLimitMs ?? WEBHOOK_LIMITS.firstAttemptMs);
-  const signal = AbortSignal.any([request.signal, timeLimit]);
-  const payload = Buffer.from(request.body, 'utf8');
+  const payload = Buffer.from(body, 'utf8');
   const options: RequestOptions = {
     method: 'POST',
     headers: {
@@ -166,18 +171,11 @@ function exchange(
     lookup,
     // A connection of its own: a kept one would carry a later message past the check of its address.
     agent: false,
+    signal,
   };
   return new Promise((settle) => {
-    if (signal.aborted) return settle({ error: interruption(request.signal) });
     const outgoing = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options);
-    // Settled here and not only by the request's own error: an attempt must end in time whatever the socket is doing.
-    const interrupt = () => {
-      settle({ error: interruption(request.signal) });
-      outgoing.destroy();
-    };
-    signal.addEventListener('abort', interrupt, { once: true });
-    outgoing.once('close', () => signal.removeEventListener('abort', interrupt));
-    // Not `once`: a second error after the first would end the process.
+    // Not `once`: a second error without a listener would end the process.
     outgoing.on('error', (error) => settle({ error: nameFailure(error) }));
     outgoing.once('response', (incoming) => {
       settle({ status: incoming.statusCode ?? 0, retryAfter: incoming.headers['retry-after'] });
@@ -204,10 +202,9 @@ function interruption(outer: AbortSignal): SendError {
 }
 
 function nameFailure(error: Error): SendError {
-  if (error instanceof Refusal) return error.reason;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (code === 'ECONNREFUSED') return 'connection_refused';
-  return /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_/.test(code) ? 'tls_failed' : 'connection_failed';
+  return /CERT|TLS|SSL|EPROTO|SELF_SIGNED|UNABLE_TO_/.test(code) ? 'tls_failed' : 'connection_failed';
 }
 
 function judgeAnswer(answer: Answer, nowMs: number): Omit<SendResult, 'durationMs'> {
