@@ -14,7 +14,9 @@ BEGIN
   END LOOP;
 END $$;
 GRANT keystone_definer TO CURRENT_USER;
-GRANT keystone_operator TO keystone_api;
+-- Not inherited: a policy "TO keystone_operator" also holds for whoever inherits that role, and then every tenant would see every row.
+-- The API becomes the operator only by SET ROLE, for the transactions of an operator's request.
+GRANT keystone_operator TO keystone_api WITH INHERIT FALSE, SET TRUE;
 
 CREATE SCHEMA IF NOT EXISTS keystone;
 GRANT USAGE ON SCHEMA keystone TO keystone_api, keystone_operator, keystone_worker, keystone_definer;

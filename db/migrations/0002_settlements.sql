@@ -252,6 +252,17 @@ ALTER FUNCTION keystone.create_placeholder_party(uuid, uuid, smallint, text, tex
 REVOKE ALL ON FUNCTION keystone.create_placeholder_party(uuid, uuid, smallint, text, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION keystone.create_placeholder_party(uuid, uuid, smallint, text, text, text, text) TO keystone_api;
 
+-- Whether a wallet is already that of another party, without telling whose or which: payer and payee of a leg must differ.
+CREATE FUNCTION keystone.settlement_has_wallet(p_settlement uuid, p_wallet text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT 1 FROM keystone.party_details d
+                 JOIN keystone.settlement_access a ON a.settlement_id = d.settlement_id AND a.environment_id = keystone.current_environment()
+                 WHERE d.settlement_id = p_settlement AND d.wallet_address = lower(p_wallet))
+$$;
+ALTER FUNCTION keystone.settlement_has_wallet(uuid, text) OWNER TO keystone_definer;
+REVOKE ALL ON FUNCTION keystone.settlement_has_wallet(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keystone.settlement_has_wallet(uuid, text) TO keystone_api;
+
 -- The one exception to "owner only" (design §4): a leg's payee, shown to that leg's payer once deposits are open.
 CREATE FUNCTION keystone.payee_of_leg(p_settlement uuid, p_leg_index smallint)
 RETURNS TABLE (participant_id uuid, wallet_address text)

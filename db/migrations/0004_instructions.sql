@@ -43,20 +43,29 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('keystone.match:' || p_trade_reference, 0));
   RETURN QUERY
-    SELECT i.id, i.template_slug, i.role, i.legs, i.timeout_at
+    SELECT i.id, i.template_slug, i.role,
+           (SELECT jsonb_agg(leg.value - 'externalReference' ORDER BY leg.ordinality)
+            FROM jsonb_array_elements(i.legs) WITH ORDINALITY AS leg),
+           i.timeout_at
     FROM keystone.instructions i
+    JOIN keystone.environments e ON e.id = i.environment_id AND e.is_active
+    JOIN keystone.platforms p ON p.id = i.platform_id AND p.status = 'active'
     WHERE i.trade_reference = p_trade_reference AND i.status = 'pending_match' AND i.expires_at > clock_timestamp()
+      -- A sandbox never trades with production, whatever reference it carries.
+      AND e.slug = (SELECT mine.slug FROM keystone.environments mine WHERE mine.id = keystone.current_environment())
     ORDER BY i.created_at, i.id
     LIMIT p_limit
-    FOR UPDATE;
+    FOR UPDATE OF i;
 END $$;
 ALTER FUNCTION keystone.lock_match_candidates(text, integer) OWNER TO keystone_definer;
 REVOKE ALL ON FUNCTION keystone.lock_match_candidates(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION keystone.lock_match_candidates(text, integer) TO keystone_api;
 
 -- Marks the other side matched and brings its party into the settlement, in the transaction in which the second instruction created it.
+-- Its own references of the legs (which the settlement keeps in its order) go where only it sees them. Answers who the other side is.
 CREATE FUNCTION keystone.adopt_matched_instruction(p_instruction uuid, p_settlement uuid, p_party uuid, p_position smallint, p_participant uuid)
-RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (environment_id uuid, platform_slug text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
   other keystone.instructions;
 BEGIN
@@ -81,7 +90,12 @@ BEGIN
   INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address, chain_id, participant_id, country)
   VALUES (p_party, p_settlement, other.environment_id, other.party ->> 'external_reference', other.party ->> 'name',
           lower(other.party ->> 'wallet_address'), (other.party ->> 'chain_id')::bigint, p_participant, other.party ->> 'country');
-  RETURN other.environment_id;
+  INSERT INTO keystone.leg_owner_details (leg_id, settlement_id, environment_id, external_reference)
+  SELECT l.id, p_settlement, other.environment_id, stated.value ->> 'externalReference'
+  FROM jsonb_array_elements(other.legs) WITH ORDINALITY AS stated
+  JOIN keystone.legs l ON l.settlement_id = p_settlement AND l.leg_index = stated.ordinality - 1
+  WHERE stated.value ? 'externalReference' ON CONFLICT DO NOTHING;
+  RETURN QUERY SELECT other.environment_id, p.slug FROM keystone.platforms p WHERE p.id = other.platform_id;
 END $$;
 ALTER FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) OWNER TO keystone_definer;
 REVOKE ALL ON FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) FROM PUBLIC;

@@ -47,4 +47,21 @@ GRANT SELECT ON keystone.compliance_decisions TO keystone_worker;
 GRANT UPDATE (state, event_sequence, event_hash, ending_code, updated_at) ON keystone.settlements TO keystone_operator;
 GRANT INSERT ON keystone.settlement_events TO keystone_operator;
 
+-- Where screening stands, for everybody involved: the verdict of the latest round and whether it was decided, never whose check it was.
+CREATE FUNCTION keystone.compliance_standing(p_settlement uuid)
+RETURNS TABLE (round smallint, verdict text, decision text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT c.round,
+         CASE WHEN bool_or(c.status = 'FAIL') THEN 'failed' WHEN bool_or(c.status = 'FLAGGED') THEN 'flagged' ELSE 'passed' END,
+         (SELECT d.decision FROM keystone.compliance_decisions d WHERE d.settlement_id = p_settlement AND d.round = c.round)
+  FROM keystone.compliance_checks c
+  JOIN keystone.settlement_access a ON a.settlement_id = c.settlement_id AND a.environment_id = keystone.current_environment()
+  WHERE c.settlement_id = p_settlement
+  GROUP BY c.round ORDER BY c.round DESC LIMIT 1
+$$;
+GRANT SELECT ON keystone.compliance_checks, keystone.compliance_decisions TO keystone_definer;
+ALTER FUNCTION keystone.compliance_standing(uuid) OWNER TO keystone_definer;
+REVOKE ALL ON FUNCTION keystone.compliance_standing(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keystone.compliance_standing(uuid) TO keystone_api;
+
 -- Down Migration
