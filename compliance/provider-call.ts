@@ -120,7 +120,8 @@ function classify(error: unknown, outer: AbortSignal, timeLimit: AbortSignal): E
 
 function isTimeout(signal: AbortSignal): boolean {
   const reason: unknown = signal.reason;
-  return reason instanceof Error && reason.name === 'TimeoutError';
+  // By shape and not by class: the platform's errors come from another realm under a test runner.
+  return typeof reason === 'object' && reason !== null && 'name' in reason && reason.name === 'TimeoutError';
 }
 
 /**
