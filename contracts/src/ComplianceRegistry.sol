@@ -25,9 +25,10 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         AttesterSet[] initialSets;
     }
 
-    /// @dev One slot per settlement.
+    /// @dev One slot per settlement. The threshold is a copy of its set's, which cannot change: attesting then reads no set.
     struct Parties {
         uint32 setNumber;
+        uint8 threshold;
         uint16 count;
         uint16 cleared;
     }
@@ -54,7 +55,8 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
     mapping(bytes32 settlementId => Parties) private _parties;
     mapping(bytes32 settlementId => mapping(bytes32 partyHash => PartyRecord)) private _records;
     /// @dev Sets are numbered from one; zero is no set.
-    StoredSet[] private _sets;
+    mapping(uint32 setNumber => StoredSet) private _sets;
+    uint32 private _setCount;
     mapping(bytes32 attesterSet => uint32) private _setNumbers;
     /// @dev Position of an attester in a set plus one; zero when it does not belong to it, or no longer.
     mapping(uint32 setNumber => mapping(address attester => uint256)) private _positions;
@@ -112,10 +114,11 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
 
         uint32 setNumber = _setNumbers[attesterSet];
         if (setNumber == 0) revert AttesterSetNotUsable(attesterSet);
-        StoredSet storage set = _sets[setNumber - 1];
+        StoredSet storage set = _sets[setNumber];
         if (set.closed || set.activeFrom > block.timestamp) revert AttesterSetNotUsable(attesterSet);
 
         parties.setNumber = setNumber;
+        parties.threshold = set.threshold;
         // casting to uint16 is safe: count <= MAX_PARTIES = 32
         parties.count = uint16(count);
         mapping(bytes32 => PartyRecord) storage records = _records[settlementId];
@@ -141,7 +144,7 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         if (setNumbers.length == 0 || isDisabled[attester]) revert NotAnActiveAttester(attester);
         isDisabled[attester] = true;
         for (uint256 i; i < setNumbers.length; ++i) {
-            _sets[setNumbers[i] - 1].closed = true;
+            _sets[setNumbers[i]].closed = true;
             delete _positions[setNumbers[i]][attester];
         }
         emit AttesterDisabled(attester);
@@ -149,14 +152,14 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
 
     /// @inheritdoc IComplianceRegistry
     function isCleared(bytes32 settlementId, bytes32 partyHash) external view returns (bool) {
-        return _records[settlementId][partyHash].isCleared() && !_sets[_parties[settlementId].setNumber - 1].closed;
+        return _records[settlementId][partyHash].isCleared() && !_sets[_parties[settlementId].setNumber].closed;
     }
 
     /// @inheritdoc IComplianceRegistry
     function areAllPartiesCleared(bytes32 settlementId) external view returns (bool) {
         Parties storage parties = _parties[settlementId];
         uint256 count = parties.count;
-        return count != 0 && parties.cleared == count && !_sets[parties.setNumber - 1].closed;
+        return count != 0 && parties.cleared == count && !_sets[parties.setNumber].closed;
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -187,7 +190,7 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
     {
         uint32 setNumber = _setNumbers[attesterSet];
         if (setNumber == 0) return (set, 0, false);
-        StoredSet storage stored = _sets[setNumber - 1];
+        StoredSet storage stored = _sets[setNumber];
         return (AttesterSet(stored.attesters, stored.threshold), stored.activeFrom, stored.closed);
     }
 
@@ -215,19 +218,20 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         private
         returns (uint40)
     {
-        Parties storage parties = _parties[id];
-        PartyRecord record = _records[id][partyHash];
+        Parties storage stored = _parties[id];
+        Parties memory parties = stored;
+        mapping(bytes32 => PartyRecord) storage records = _records[id];
+        PartyRecord record = records[partyHash];
         if (!record.isRegistered()) revert PartyNotRegistered(id, partyHash);
         uint256 position = _positions[parties.setNumber][attester];
         if (position == 0) revert NotAnAttester(id, attester);
         if (status == ComplianceStatus.None) revert InvalidStatus(id, partyHash);
 
         issuedAt = _dated(record, --position, issuedAt);
-        uint256 threshold = _sets[parties.setNumber - 1].threshold;
-        PartyRecord updated = record.withWord(position, status, issuedAt, threshold);
-        _records[id][partyHash] = updated;
-        if (updated.isCleared() && !record.isCleared()) ++parties.cleared;
-        if (!updated.isCleared() && record.isCleared()) --parties.cleared;
+        PartyRecord updated = record.withWord(position, status, issuedAt, parties.threshold);
+        records[partyHash] = updated;
+        if (updated.isCleared() && !record.isCleared()) stored.cleared = parties.cleared + 1;
+        if (!updated.isCleared() && record.isCleared()) stored.cleared = parties.cleared - 1;
         return issuedAt;
     }
 
@@ -253,8 +257,8 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         if (count == 0 || count > MAX_ATTESTERS || set.threshold == 0 || set.threshold > count) {
             revert InvalidAttesterSet(attesterSet);
         }
-        _sets.push(StoredSet(activeFrom, set.threshold, false, set.attesters));
-        uint32 setNumber = uint32(_sets.length);
+        uint32 setNumber = ++_setCount;
+        _sets[setNumber] = StoredSet(activeFrom, set.threshold, false, set.attesters);
         _setNumbers[attesterSet] = setNumber;
 
         address previous;

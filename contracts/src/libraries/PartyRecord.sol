@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { MAX_ATTESTERS } from "../types/Limits.sol";
 import { ComplianceStatus } from "../types/SettlementTypes.sol";
 
 /// @title What the registry knows about one party of one settlement, in one slot.
-/// @dev Bit 0: registered. Bit 1: cleared. From bit 8 on, one lane of 48 bits per attester of the set: 40 bits of `issuedAt` (unix seconds),
-/// above them 8 bits of status.
+/// @dev Bit 0: registered. Bit 1: cleared. From bit 8 on, one lane of 48 bits for each attester of the set (MAX_ATTESTERS = 4): 40 bits of
+/// `issuedAt` (unix seconds), above them 8 bits of status.
 type PartyRecord is uint256;
 
 using PartyRecordLibrary for PartyRecord global;
@@ -18,6 +17,9 @@ library PartyRecordLibrary {
     uint256 private constant LANE_MASK = (1 << LANE_BITS) - 1;
     uint256 private constant FIRST_LANE = 8;
     uint256 private constant STATUS_SHIFT = 40;
+    /// @dev In the four status bytes, every bit that a Pass does not have.
+    uint256 private constant OTHER_WORDS =
+        ((0xfe << 144) | (0xfe << 96) | (0xfe << 48) | 0xfe) << (FIRST_LANE + STATUS_SHIFT);
 
     /// @notice A party about which nobody has said anything.
     function fresh() internal pure returns (PartyRecord) {
@@ -52,12 +54,11 @@ library PartyRecordLibrary {
         uint256 value = PartyRecord.unwrap(record) & ~(LANE_MASK << shift) & ~CLEARED;
         value |= ((uint256(status) << STATUS_SHIFT) | issuedAt) << shift;
 
-        uint256 passes;
-        for (uint256 i; i < MAX_ATTESTERS; ++i) {
-            uint256 word = (value >> (FIRST_LANE + i * LANE_BITS + STATUS_SHIFT)) & 0xff;
-            if (word > uint256(ComplianceStatus.Pass)) return PartyRecord.wrap(value);
-            passes += word;
-        }
+        if (value & OTHER_WORDS != 0) return PartyRecord.wrap(value);
+        // Without other words each status byte is zero or one.
+        uint256 words = value >> (FIRST_LANE + STATUS_SHIFT);
+        uint256 passes = (words & 1) + ((words >> LANE_BITS) & 1) + ((words >> (2 * LANE_BITS)) & 1)
+            + ((words >> (3 * LANE_BITS)) & 1);
         return PartyRecord.wrap(passes >= threshold ? value | CLEARED : value);
     }
 }

@@ -20,7 +20,8 @@ contract HookToken is PlainToken {
     bytes public observation;
     uint256 public calls;
     bool public anySucceeded;
-    bytes public answer;
+    /// @dev The last word of the answer: a whole struct would not fit into the gas of a payout.
+    uint256 public lastWord;
 
     /// @param watched_ Transfers from or to this address call out.
     function callOut(address watched_, address target_, bytes calldata data_) external {
@@ -37,7 +38,14 @@ contract HookToken is PlainToken {
             ++calls;
             (bool success,) = target.call(data);
             if (success) anySucceeded = true;
-            if (observed != address(0)) (, answer) = observed.staticcall(observation);
+            if (observed != address(0)) {
+                (, bytes memory answer) = observed.staticcall(observation);
+                uint256 word;
+                assembly {
+                    word := mload(add(answer, mload(answer)))
+                }
+                lastWord = word;
+            }
         }
         super._update(from, to, amount);
     }

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
+import { CreateParams, SettlementState } from "../../src/types/SettlementTypes.sol";
+import { KeystoneTest } from "../KeystoneTest.sol";
+import {
+    BlocklistToken,
+    FalseToken,
+    FeeToken,
+    GasBombToken,
+    HookToken,
+    NoReturnToken,
+    PlainToken
+} from "../mocks/WeirdTokens.sol";
+
+contract WeirdTokensTest is KeystoneTest {
+    uint256 private constant AMOUNT = 1000;
+
+    function test_RevertWhen_TokenTakesAFee() external {
+        FeeToken token = new FeeToken();
+        CreateParams memory terms = against(token, 1);
+        open(terms);
+        fund(terms.legs[0]);
+        vm.expectRevert(
+            abi.encodeWithSelector(IKeystoneEscrow.DepositAmountMismatch.selector, address(token), AMOUNT, 990)
+        );
+        this.payExternally(terms, 0);
+    }
+
+    function test_RevertWhen_TokenSaysFalseOnDeposit() external {
+        FalseToken token = new FalseToken();
+        CreateParams memory terms = against(token, 1);
+        open(terms);
+        fund(terms.legs[0]);
+        token.setRefuses(true);
+        vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(token)));
+        this.payExternally(terms, 0);
+    }
+
+    function test_TokenWithoutReturnValue_Settles() external {
+        NoReturnToken token = new NoReturnToken();
+        CreateParams memory terms = swapTerms(1, address(token), AMOUNT, address(cash), AMOUNT);
+        open(terms);
+        deposit(terms, 0);
+        deposit(terms, 1);
+        assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+
+        terms = swapTerms(2, address(token), AMOUNT, address(cash), AMOUNT);
+        open(terms);
+        deposit(terms, 0);
+        vm.warp(terms.deadline);
+        escrow.refund(terms);
+        assertEq(token.balanceOf(seller.wallet), AMOUNT);
+    }
+
+    function test_FalseOnPayout_BecomesACredit() external {
+        FalseToken token = new FalseToken();
+        CreateParams memory terms = prepared(token);
+        token.setRefuses(true);
+        settleAndExpectCredit(terms);
+        token.setRefuses(false);
+        withdrawAll(token);
+    }
+
+    function test_BlocklistedPayee_BecomesACredit() external {
+        BlocklistToken token = new BlocklistToken();
+        CreateParams memory terms = prepared(token);
+        token.setBlocked(buyer.wallet, true);
+        settleAndExpectCredit(terms);
+        token.setBlocked(buyer.wallet, false);
+        withdrawAll(token);
+    }
+
+    function test_PausedToken_BecomesACredit() external {
+        BlocklistToken token = new BlocklistToken();
+        CreateParams memory terms = prepared(token);
+        token.setPaused(true);
+        settleAndExpectCredit(terms);
+        token.setPaused(false);
+        withdrawAll(token);
+    }
+
+    function test_GasBombs_BlockNobody() external {
+        GasBombToken.Bomb[2] memory bombs = [GasBombToken.Bomb.Burn, GasBombToken.Bomb.Revert];
+        for (uint256 i; i < bombs.length; ++i) {
+            uint256 snapshot = vm.snapshotState();
+            GasBombToken token = new GasBombToken();
+            CreateParams memory terms = prepared(token);
+            token.arm(bombs[i]);
+            settleAndExpectCredit(terms);
+            token.arm(GasBombToken.Bomb.None);
+            withdrawAll(token);
+            vm.revertToState(snapshot);
+        }
+    }
+
+    function test_ReturnBomb_IsNotCopied() external {
+        GasBombToken token = new GasBombToken();
+        CreateParams memory terms = prepared(token);
+        token.arm(GasBombToken.Bomb.Return);
+        pay(terms, 1);
+        assertEq(stateOf(terms), SettlementState.FINALIZED);
+        assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+    }
+
+    function test_VanishedToken_BecomesACredit() external {
+        PlainToken token = new PlainToken();
+        CreateParams memory terms = prepared(token);
+        vm.etch(address(token), "");
+        pay(terms, 1);
+        assertEq(stateOf(terms), SettlementState.FINALIZED);
+        assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), AMOUNT);
+        assertEq(cash.balanceOf(seller.wallet), AMOUNT);
+    }
+
+    function test_CreditsOfOneWalletAddUp() external {
+        BlocklistToken token = new BlocklistToken();
+        CreateParams memory first = against(token, 1);
+        CreateParams memory second = against(token, 2);
+        open(first);
+        open(second);
+        deposit(first, 0);
+        deposit(second, 0);
+        token.setBlocked(buyer.wallet, true);
+        deposit(first, 1);
+        deposit(second, 1);
+        assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), 2 * AMOUNT);
+        token.setBlocked(buyer.wallet, false);
+        escrow.withdraw(address(token), 0, 0, buyer.wallet);
+        assertEq(token.balanceOf(buyer.wallet), 2 * AMOUNT);
+    }
+
+    function test_ReentryDuringDeposit_Fails() external {
+        for (uint256 entry; entry < 7; ++entry) {
+            uint256 snapshot = vm.snapshotState();
+            HookToken token = new HookToken();
+            CreateParams memory terms = against(token, 1);
+            open(terms);
+            deposit(terms, 1);
+            fund(terms.legs[0]);
+            arm(token, terms, entry);
+            pay(terms, 0);
+            assertEq(stateOf(terms), SettlementState.FINALIZED);
+            expectAllReentriesFailed(token);
+            assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+            assertEq(cash.balanceOf(seller.wallet), AMOUNT);
+            vm.revertToState(snapshot);
+        }
+    }
+
+    function test_ReentryDuringPayout_Fails_AndTheStateIsAlreadyWritten() external {
+        for (uint256 entry; entry < 7; ++entry) {
+            uint256 snapshot = vm.snapshotState();
+            HookToken token = new HookToken();
+            CreateParams memory terms = against(token, 1);
+            // A second settlement of the same token, whose pooled funds a reentrant payout would take.
+            CreateParams memory other = against(token, 2);
+            open(terms);
+            open(other);
+            deposit(other, 0);
+            deposit(terms, 0);
+            arm(token, terms, entry);
+            token.observe(address(coordinator), abi.encodeCall(coordinator.stateOf, (terms.settlementId)));
+            deposit(terms, 1);
+            expectAllReentriesFailed(token);
+            assertEq(token.lastWord(), SettlementState.EXECUTING_SWAP);
+            assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+            assertEq(token.balanceOf(address(escrow)), AMOUNT);
+            vm.revertToState(snapshot);
+        }
+    }
+
+    function test_ReentryDuringRefundAndWithdraw_Fails_AndTheClaimIsAlreadyTaken() external {
+        for (uint256 entry; entry < 7; ++entry) {
+            uint256 snapshot = vm.snapshotState();
+            HookToken token = new HookToken();
+            CreateParams memory terms = against(token, 1);
+            CreateParams memory other = against(token, 2);
+            open(terms);
+            open(other);
+            deposit(other, 0);
+            deposit(terms, 0);
+            vm.warp(terms.deadline);
+            coordinator.timeout(terms.settlementId);
+            arm(token, terms, entry);
+            token.observe(address(coordinator), abi.encodeCall(coordinator.settlementOf, (terms.settlementId)));
+            escrow.refund(terms);
+            expectAllReentriesFailed(token);
+            assertEq(token.lastWord(), 1, "refundedBits are written before the tokens leave");
+            assertEq(token.balanceOf(seller.wallet), AMOUNT);
+            assertEq(token.balanceOf(address(escrow)), AMOUNT);
+            vm.revertToState(snapshot);
+        }
+    }
+
+    /// @dev So that expectRevert meets the deposit and not the preparations for it.
+    function payExternally(CreateParams memory terms, uint256 legIndex) external {
+        pay(terms, legIndex);
+    }
+
+    function against(PlainToken token, uint256 number) private view returns (CreateParams memory) {
+        return swapTerms(number, address(token), AMOUNT, address(cash), AMOUNT);
+    }
+
+    /// @dev The token's leg is in, the cash leg is funded.
+    function prepared(PlainToken token) private returns (CreateParams memory terms) {
+        terms = against(token, 1);
+        open(terms);
+        deposit(terms, 0);
+        fund(terms.legs[1]);
+    }
+
+    function settleAndExpectCredit(CreateParams memory terms) private {
+        address token = terms.legs[0].token;
+        vm.expectEmit(address(escrow));
+        emit IKeystoneEscrow.PayoutCredited(terms.settlementId, 0, buyer.wallet, token, 0, AMOUNT);
+        pay(terms, 1);
+        assertEq(stateOf(terms), SettlementState.FINALIZED);
+        assertEq(cash.balanceOf(seller.wallet), AMOUNT);
+        assertEq(escrow.creditOf(token, 0, 0, buyer.wallet), AMOUNT);
+    }
+
+    function withdrawAll(PlainToken token) private {
+        vm.prank(stranger);
+        escrow.withdraw(address(token), 0, 0, buyer.wallet);
+        assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+        assertEq(token.balanceOf(address(escrow)), 0);
+    }
+
+    function arm(HookToken token, CreateParams memory terms, uint256 entry) private {
+        bytes32 termsHash = coordinator.hashTerms(terms);
+        address target = entry < 5 ? address(escrow) : address(coordinator);
+        bytes memory call;
+        if (entry == 0) call = abi.encodeCall(escrow.depositLeg, (terms, 0, seller, buyer, termsHash));
+        if (entry == 1) call = abi.encodeCall(escrow.execute, (terms));
+        if (entry == 2) call = abi.encodeCall(escrow.executeFromDeposit, (terms, termsHash));
+        if (entry == 3) call = abi.encodeCall(escrow.refund, (terms));
+        if (entry == 4) call = abi.encodeCall(escrow.withdraw, (address(token), 0, 0, buyer.wallet));
+        if (entry == 5) call = abi.encodeCall(coordinator.execute, (terms));
+        if (entry == 6) call = abi.encodeCall(coordinator.timeout, (terms.settlementId));
+        token.callOut(address(escrow), target, call);
+    }
+
+    function expectAllReentriesFailed(HookToken token) private view {
+        assertGt(token.calls(), 0);
+        assertFalse(token.anySucceeded());
+    }
+}
