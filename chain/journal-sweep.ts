@@ -1,0 +1,88 @@
+import { type ChainTransactionRow, listUnsettled } from '../db/chain-transactions.ts';
+import {
+  isNonceLost,
+  liveVersion,
+  push,
+  readVersions,
+  recordSighting,
+  reopen,
+  replaceIfStuck,
+  sight,
+  type Sighting,
+} from './journal-nonce.ts';
+import type { JournalContext, SweepResult } from './journal-types.ts';
+import { isDue } from './journal-wait.ts';
+import type { Block } from './provider.ts';
+
+type Counts = { -readonly [Name in keyof SweepResult]: SweepResult[Name] };
+
+/** One pass over the rows of a chain that are not final, of whatever signer: stored bytes need no key. See `Journal.sweep`. */
+export async function sweepChain(context: JournalContext): Promise<SweepResult> {
+  const counts: Counts = { examined: 0, broadcast: 0, included: 0, final: 0, reverted: 0, reorganised: 0 };
+  const finalized = await context.chain.finalizedBlock();
+  let afterId = 0;
+  for (;;) {
+    const rows = await nextPage(context, afterId);
+    // Lower nonces first: a later one is of no use to the node before them.
+    const ordered = rows.toSorted((a, b) => a.signer.localeCompare(b.signer) || a.nonce - b.nonce);
+    for (let start = 0; start < ordered.length; start += context.limits.rpcConcurrency) {
+      const group = ordered.slice(start, start + context.limits.rpcConcurrency);
+      await Promise.all(group.map((row) => settle(context, row, finalized, counts)));
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < context.limits.sweepRows) return counts;
+    afterId = last.id;
+  }
+}
+
+function nextPage(context: JournalContext, afterId: number): Promise<ChainTransactionRow[]> {
+  return context.database.transaction({ kind: 'worker' }, (transaction) =>
+    listUnsettled(transaction, context.chain.chainId, {
+      afterId,
+      revertedWithinSeconds: context.limits.revertedWatchSeconds,
+      limit: context.limits.sweepRows,
+    }),
+  );
+}
+
+async function settle(
+  context: JournalContext,
+  row: ChainTransactionRow,
+  finalized: Block | undefined,
+  counts: Counts,
+): Promise<void> {
+  counts.examined += 1;
+  const versions = await readVersions(context, row);
+  const sighting = await sight(context, versions);
+  if (sighting !== undefined) {
+    await recordSweptSighting(context, sighting, finalized, counts);
+    return;
+  }
+  const live = liveVersion(versions);
+  if (live === undefined || live.status === 'final') return;
+  if (live.status !== 'signed') {
+    if (await reopen(context, live)) counts.reorganised += 1;
+  } else if (!isDue(context, live)) {
+    return;
+  }
+  const answer = await push(context, live);
+  counts.broadcast += 1;
+  if (answer.kind === 'nonce_expired') await isNonceLost(context, live);
+  else await replaceIfStuck(context, live);
+}
+
+async function recordSweptSighting(
+  context: JournalContext,
+  sighting: Sighting,
+  finalized: Block | undefined,
+  counts: Counts,
+): Promise<void> {
+  const { receipt } = sighting;
+  let isFinal = finalized !== undefined && receipt.blockNumber <= finalized.number;
+  // A receipt of a block that the chain has dropped may linger in a node's index.
+  if (isFinal) isFinal = (await context.chain.block(receipt.blockNumber))?.hash === receipt.blockHash;
+  await recordSighting(context, sighting, isFinal);
+  if (!receipt.succeeded) counts.reverted += 1;
+  else if (isFinal) counts.final += 1;
+  else counts.included += 1;
+}
