@@ -62,10 +62,9 @@ REVOKE ALL ON FUNCTION keystone.lock_match_candidates(text, integer) FROM PUBLIC
 GRANT EXECUTE ON FUNCTION keystone.lock_match_candidates(text, integer) TO keystone_api;
 
 -- Marks the other side matched and brings its party into the settlement, in the transaction in which the second instruction created it.
--- Its own references of the legs (which the settlement keeps in its order) go where only it sees them. Answers who the other side is.
+-- Its own references of the legs (which the settlement keeps in its order) go where only it sees them.
 CREATE FUNCTION keystone.adopt_matched_instruction(p_instruction uuid, p_settlement uuid, p_party uuid, p_position smallint, p_participant uuid)
-RETURNS TABLE (environment_id uuid, platform_slug text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
+RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   other keystone.instructions;
 BEGIN
@@ -95,7 +94,7 @@ BEGIN
   FROM jsonb_array_elements(other.legs) WITH ORDINALITY AS stated
   JOIN keystone.legs l ON l.settlement_id = p_settlement AND l.leg_index = stated.ordinality - 1
   WHERE stated.value ? 'externalReference' ON CONFLICT DO NOTHING;
-  RETURN QUERY SELECT other.environment_id, p.slug FROM keystone.platforms p WHERE p.id = other.platform_id;
+  RETURN other.environment_id;
 END $$;
 ALTER FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) OWNER TO keystone_definer;
 REVOKE ALL ON FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) FROM PUBLIC;

@@ -34,14 +34,17 @@ CREATE TABLE keystone.webhook_deliveries (
   environment_id uuid NOT NULL REFERENCES keystone.environments (id),
   settlement_id uuid,
   status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'retrying', 'delivered', 'failed')),
-  leased_until timestamptz,
+  -- When a pending delivery may be attempted. A claim moves it into the future, which is its lease: a dispatcher that dies gives it back.
+  due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   attempts integer NOT NULL DEFAULT 0,
   delivered_at timestamptz,
+  -- Why it was given up: exhausted, gone, endpoint_inactive, endpoint_deleted, message_missing.
+  failure_code text CHECK ((failure_code IS NOT NULL) = (status = 'failed')),
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (message_id, endpoint_id)
 );
--- "pending" is the first attempt; "retrying" belongs to a workflow.
-CREATE INDEX webhook_deliveries_pending ON keystone.webhook_deliveries (created_at) WHERE status = 'pending';
+-- "pending" is the first attempt; "retrying" belongs to a workflow. By endpoint, so that a claim steps over a long queue of a dead one.
+CREATE INDEX webhook_deliveries_pending ON keystone.webhook_deliveries (endpoint_id, due_at) WHERE status = 'pending';
 
 -- The delivery log: one row per attempt.
 CREATE TABLE keystone.webhook_attempts (
