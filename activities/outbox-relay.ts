@@ -13,7 +13,6 @@ import { readSettlementWork, type SettlementWork } from '../db/settlement-work.t
 import { settlementWorkflowId } from '../domain/ids.ts';
 import { isTerminal } from '../domain/settlement-state.ts';
 import {
-  type ChainFacts,
   SEARCH_ATTRIBUTES,
   SETTLEMENT_SIGNALS,
   SETTLEMENT_WORKFLOW,
@@ -151,7 +150,7 @@ function signalOf(row: OutboxRow): { signal: string; signalArgs: unknown[] } {
     case 'decision':
       return { signal: SETTLEMENT_SIGNALS.decision, signalArgs: [] };
     case 'chain_facts':
-      return { signal: SETTLEMENT_SIGNALS.chainFacts, signalArgs: [row.payload as unknown as ChainFacts] };
+      return { signal: SETTLEMENT_SIGNALS.chainFacts, signalArgs: [row.payload] };
     default:
       throw new Error(`an outbox row of the unknown kind ${row.kind}`);
   }

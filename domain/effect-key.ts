@@ -10,6 +10,7 @@ export type EffectStep =
   | 'execute'
   | 'timeout'
   | 'rollback'
+  | 'refund'
   | 'prove';
 
 declare const effectKeyBrand: unique symbol;

@@ -12,8 +12,8 @@ export const LIMITS = {
   /** Parties of one settlement, counterparties included. */
   maximumParties: 4,
   maximumFeesPerLeg: 4,
-  /** Digits of a quantity before and after the decimal point; 10^38 whole tokens is beyond any instrument. */
-  maximumQuantityDigits: 38,
+  /** Digits of a quantity before and after the decimal point: as many as the largest amount of a leg (2^128 - 1) has. */
+  maximumQuantityDigits: 39,
   maximumTokenDecimals: 36,
   maximumTextLength: 255,
   maximumRoleLength: 100,

@@ -1,0 +1,22 @@
+import { createAttest } from './attest.ts';
+import { createConclude } from './conclude.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { createExecute } from './execute.ts';
+import { createFinalise } from './finalise.ts';
+import { createOpen } from './open.ts';
+import { createRegister } from './register.ts';
+import { createScreen } from './screen.ts';
+import type { SettlementActivities } from './settlement-activities.ts';
+
+/** The settlement's business steps with their dependencies. */
+export function createSettlementActivities(dependencies: ActivityDependencies): SettlementActivities {
+  return {
+    register: createRegister(dependencies),
+    screen: createScreen(dependencies),
+    attest: createAttest(dependencies),
+    open: createOpen(dependencies),
+    finalise: createFinalise(dependencies),
+    execute: createExecute(dependencies),
+    conclude: createConclude(dependencies),
+  };
+}

@@ -1,0 +1,77 @@
+import type { SettlementWork, StoredDecisions } from '../db/settlement-work.ts';
+import { KeystoneError } from '../domain/errors.ts';
+import { templateBySlug } from '../domain/templates.ts';
+import { evmChainId } from '../keystone/caip.ts';
+import { composeDecisions, decisionSetDigest, type LegInput, randomSalt, saltedRef } from '../keystone/pack.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { confirmedParties, partyOfRole } from './steps.ts';
+
+/**
+ * Signs one decision per party over the terms and legs as they are registered. Wallets are in the decisions: they become public with
+ * the deposits anyway, and until then only the salted digest leaves. Names and external references go in as a salted digest only.
+ */
+export function composeSettlementDecisions(
+  dependencies: ActivityDependencies,
+  work: SettlementWork,
+  decidedAtMs: number,
+): StoredDecisions {
+  const { chain, identity, signingKey } = dependencies;
+  const template = templateBySlug(work.template_slug);
+  if (template === undefined || work.terms_hash === null) {
+    throw new KeystoneError('internal', 'A settlement without terms or template is to be decided.');
+  }
+  const parties = confirmedParties(work);
+  const caip2 = evmChainId(chain.chainId);
+  const year = new Date(decidedAtMs).getUTCFullYear();
+  // Kept beside the decisions: the party may later show what its digest stands for.
+  const salts = Object.fromEntries(parties.map((party) => [party.role, randomSalt()]));
+  const composed = composeDecisions({
+    settlement_id: work.id,
+    chain: caip2,
+    terms_hash: work.terms_hash,
+    passport: {
+      agent_id: identity,
+      issuer: identity,
+      scope: 'settlement',
+      validity_window: `${year}-01-01/${year}-12-31`,
+    },
+    signing_key: signingKey,
+    decided_at_ms: decidedAtMs,
+    valid_until_ms: Math.max(work.timeout_at.getTime(), decidedAtMs),
+    policy: {
+      template: template.slug,
+      template_version: String(work.template_version),
+      attester_set: chain.attesterSet(template.attesterSet),
+    },
+    legs: work.legs.map(
+      (leg): LegInput => ({
+        leg_index: leg.leg_index,
+        leg_type: leg.leg_type,
+        from_role: leg.payer_role,
+        to_role: leg.payee_role,
+        chain_id: evmChainId(leg.chain_id),
+        escrow: chain.escrow,
+        token: leg.token_address,
+        token_standard: leg.token_standard,
+        amount_minor: leg.amount,
+        payer: partyOfRole(parties, leg.payer_role).wallet_address,
+        payee: partyOfRole(parties, leg.payee_role).wallet_address,
+      }),
+    ),
+    chains: parties.map((party) => ({
+      name: `dvp:${party.role}`,
+      confirmed_at_ms: Math.min(party.confirmed_at.getTime(), decidedAtMs),
+      party_ref: saltedRef(
+        { external_reference: party.external_reference ?? '', name: party.name ?? '' },
+        salts[party.role] ?? '',
+      ),
+    })),
+  });
+  const digest = decisionSetDigest({
+    chain: caip2,
+    settlement_id: work.id,
+    terms_hash: work.terms_hash,
+    decisions: composed.chains,
+  });
+  return { composed: { ...composed, party_salts: salts }, digest, compose_ts_ms: composed.compose_ts_ms };
+}
