@@ -9,6 +9,7 @@ import {
   reasonOfStatus,
   retryAfterMs,
 } from './provider-call.ts';
+import { readOnce } from './read-once.ts';
 import { type Echo, riskBreakdownAnswer, riskScoreAnswer, screenAnswer, tokenAnswer } from './cipherowl-wire.ts';
 
 export interface CipherOwlCredentials {
@@ -48,7 +49,6 @@ function judgeAnswer<T>(answer: ProviderAnswer, schema: z.ZodType<T>, nowMs: num
 /** Token by client credentials, kept until shortly before it expires. There is no refresh token: another one is asked for. */
 function createTokenSource(credentials: CipherOwlCredentials, dependencies: CallDependencies) {
   const { limits, now } = dependencies;
-  let kept: Token | undefined;
 
   async function request(signal: AbortSignal): Promise<Token> {
     const body = JSON.stringify({
@@ -68,16 +68,7 @@ function createTokenSource(credentials: CipherOwlCredentials, dependencies: Call
     return { value: answer.access_token, refreshAtMs: now() + usableMs };
   }
 
-  return {
-    async token(signal: AbortSignal): Promise<string> {
-      if (kept === undefined || now() >= kept.refreshAtMs) kept = await request(signal);
-      return kept.value;
-    },
-    /** Forgets a token that was refused, unless somebody has fetched another one already. */
-    drop(value: string): void {
-      if (kept?.value === value) kept = undefined;
-    },
-  };
+  return readOnce(request, (token) => now() < token.refreshAtMs);
 }
 
 /** Screening calls go under `screening`, reasons under `reasons`: the two services fail independently. */
@@ -95,19 +86,19 @@ export function createCipherOwlClient(
     options: { timeLimitMs: number; signal: AbortSignal },
   ): Promise<T> {
     const url = credentials.baseUrl + path;
-    const once = async (token: string) => {
-      const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
+    const once = async (token: Token) => {
+      const headers = { authorization: `Bearer ${token.value}`, accept: 'application/json' };
       const call = { url, init: () => ({ method: 'GET', headers }), ...options };
       return callOnce(dependencies, call, (answer) => judgeAnswer(answer, schema, dependencies.now()));
     };
-    const first = await tokens.token(options.signal);
+    const first = await tokens.get(options.signal);
     try {
       return await once(first);
     } catch (error) {
       if (!(error instanceof CallFailed) || error.reason !== 'UNAUTHORIZED') throw error;
       // Revoked or rotated before its time: one new token and one more try, no more, or two wrong sides would spin.
-      tokens.drop(first);
-      return once(await tokens.token(options.signal));
+      tokens.forget(first);
+      return once(await tokens.get(options.signal));
     }
   }
 

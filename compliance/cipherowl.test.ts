@@ -75,7 +75,7 @@ describe('wallet screening against the CipherOwl wire protocol', () => {
 
   it('asks for a token once, and once more when it is refused', async () => {
     const wallet = provider();
-    await wallet.screen(request(CLEAN));
+    await Promise.all([wallet.screen(request(CLEAN)), wallet.screen(request(CLEAN))]);
     await wallet.screen(request(CLEAN));
     expect((await control()).calls['POST /oauth/token']).toBe(1);
     await control({ fail_next: 1, fail_status: 401, match: '/api/screen' });

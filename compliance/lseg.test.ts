@@ -77,7 +77,8 @@ describe('entity screening against the World-Check wire protocol', () => {
 
   it('reads group and case template once for many screenings', async () => {
     const entity = provider();
-    for (const name of ['Acme', 'Beta', 'Gamma']) await entity.screen(request(name));
+    await Promise.all(['Acme', 'Beta'].map((name) => entity.screen(request(name))));
+    await entity.screen(request('Gamma'));
     const { calls } = await control();
     expect(calls).toMatchObject({ 'GET /v2/groups/:id': 1, 'GET /v2/groups/:id/caseTemplate': 1 });
     expect(calls['POST /v2/cases/screeningRequest']).toBe(3);
@@ -92,6 +93,17 @@ describe('entity screening against the World-Check wire protocol', () => {
     const expected = { status: 'FLAGGED', reasonCode: 'WC_NOT_SCREENABLE' };
     expect(await provider().screen(request(undefined))).toMatchObject(expected);
     expect(await provider().screen(request("O' AND Sons"))).toMatchObject(expected);
+  });
+});
+
+describe('a request that no repetition can mend', () => {
+  it.each<[string, Partial<ScreeningRequest>]>([
+    ['another kind', { kind: 'wallet' }],
+    ['no caseId', { caseId: '' }],
+    ['a country in two letters', { country: 'GB' }],
+  ])('%s is a TypeError and no call', async (_what, changes) => {
+    await expect(provider().screen(request('Acme', changes))).rejects.toBeInstanceOf(TypeError);
+    expect((await control()).calls).toEqual({});
   });
 });
 

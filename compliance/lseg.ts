@@ -12,12 +12,14 @@ import {
 } from './lseg-wire.ts';
 import { ENTITY_NOT_SCREENABLE, judgeWorldCheck, SCREENING_POLICY } from './policy.ts';
 import type { ScreeningProvider, ScreeningRequest } from './provider.ts';
+import { readOnce } from './read-once.ts';
 import { type CallDependencies, CallFailed } from './provider-call.ts';
 
 export const LSEG_PROVIDER = 'lseg-world-check';
 /** The dialect spoken here; a base address without a path means this version. */
 const API_VERSION_PATH = '/v2';
 const ENTITY_TYPE = 'ORGANISATION';
+const ALPHA_3 = /^[A-Z]{3}$/;
 const REGISTERED_COUNTRY = { label: 'REGISTERED_COUNTRY', typeId: 'SFCT_6' };
 /** Provider types whose results have the shape that the policy reads. */
 const UNDERSTOOD_PROVIDER_TYPES: ReadonlySet<string> = new Set(['WATCHLIST', 'CLIENT_WATCHLIST']);
@@ -49,15 +51,6 @@ function setupOf(template: CaseTemplate): GroupSetup {
   // We know a name and a country, no more: a group that demands more would refuse every single case.
   if (required.some((field) => field.typeId !== countryField)) throw new CallFailed('CONFIGURATION');
   return { providerTypes, countryField: countryField ?? REGISTERED_COUNTRY.typeId };
-}
-
-/** Keeps a promise once it succeeded; a failure is forgotten, so that the next screening asks again. */
-function readOnce<T>(read: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
-  let known: { value: T } | undefined;
-  return async (signal) => {
-    known ??= { value: await read(signal) };
-    return known.value;
-  };
 }
 
 /**
@@ -117,11 +110,11 @@ export function createLsegProvider(options: LsegOptions): ScreeningProvider {
   );
 
   async function typesFor(results: readonly WireResult[], signal: AbortSignal): Promise<ResolutionTypes> {
-    return results.some(hasResolution) ? resolutionTypes(signal) : new Map();
+    return results.some(hasResolution) ? resolutionTypes.get(signal) : new Map();
   }
 
   async function screenEntity(request: ScreeningRequest, name: string, signal: AbortSignal) {
-    const setup = await groupSetup(signal);
+    const setup = await groupSetup.get(signal);
     const wanted = caseFor(options.groupId, setup, request, name);
     try {
       const { caseSystemId, results, simulated } = await screenExactlyOnce(client, wanted, limits, signal);
@@ -144,6 +137,9 @@ export function createLsegProvider(options: LsegOptions): ScreeningProvider {
       assertKind(LSEG_PROVIDER, 'entity', request.kind);
       if (request.caseId === '' || request.caseId.length > MAX_CASE_ID_LENGTH) {
         throw new TypeError('caseId is not usable');
+      }
+      if (request.country !== undefined && !ALPHA_3.test(request.country)) {
+        throw new TypeError('country is not ISO 3166-1 alpha-3');
       }
       const name = request.name?.trim() ?? '';
       // Without a name there is nothing to screen, and a hold would last for ever: a person has to decide.

@@ -108,9 +108,14 @@ async function readBounded(response: Response, maxBytes: number): Promise<string
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Why an aborted signal ended a call: out of time, or the caller is gone. */
+export function endedBy(signal: AbortSignal): CallFailed {
+  return new CallFailed(isTimeout(signal) ? 'TIMEOUT' : 'CANCELLED');
+}
+
 function classify(error: unknown, outer: AbortSignal, timeLimit: AbortSignal): Error {
   if (error instanceof CallFailed) return error;
-  if (outer.aborted) return new CallFailed(isTimeout(outer) ? 'TIMEOUT' : 'CANCELLED');
+  if (outer.aborted) return endedBy(outer);
   if (timeLimit.aborted) return new CallFailed('TIMEOUT');
   if (error instanceof RateLimitExceeded) return new CallFailed('RATE_LIMITED', { retryAfterMs: error.retryAfterMs });
   if (error instanceof BreakerOpen) return new CallFailed('BREAKER_OPEN', { retryAfterMs: error.retryAfterMs });
@@ -184,7 +189,7 @@ export async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
     await pause(ms, undefined, { signal });
   } catch {
     // The only way a pause fails is its signal.
-    throw new CallFailed(isTimeout(signal) ? 'TIMEOUT' : 'CANCELLED');
+    throw endedBy(signal);
   }
 }
 

@@ -89,9 +89,9 @@ export async function openDeliveryStore(file?: string): Promise<DeliveryStore> {
       const delivery = { ...fields, id: lastId + 1 };
       remember(delivery);
       if (file !== undefined) {
-        const next = (): Promise<void> => write(file, JSON.stringify(delivery));
+        const append = (): Promise<void> => write(file, JSON.stringify(delivery));
         // One write after the other, also after one that failed: that failure went to its own sender.
-        writing = writing.then(next, next);
+        writing = writing.then(append, append);
         await writing;
       }
       return delivery;
