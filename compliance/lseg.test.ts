@@ -198,7 +198,7 @@ describe('when World-Check cannot answer', () => {
     expect(entity.health()).toMatchObject({ state: 'closed', lastFailureReason: 'PROVIDER_ERROR', simulated: true });
   });
 
-  it('stops calling after five failures in a row and probes with one call later', async () => {
+  it('stops calling after five failures in a row and says when to come back', async () => {
     const entity = provider({ limits: { breakerOpenMs: 30_000 } });
     await control({ outage: true });
     await expect(entity.screen(request('Acme'))).rejects.toBeInstanceOf(ScreeningUnavailable);
