@@ -74,6 +74,8 @@ CREATE TABLE keystone.chain_events (
   PRIMARY KEY (chain_id, block_hash, log_index)
 );
 CREATE INDEX chain_events_by_settlement ON keystone.chain_events (settlement_id, chain_id, block_number, log_index) WHERE NOT orphaned;
+-- Asked for every range with logs: was a transaction orphaned before? Nearly always empty.
+CREATE INDEX chain_events_orphaned ON keystone.chain_events (chain_id, transaction_hash) WHERE orphaned;
 
 -- What a token says of itself; read once from the chain.
 CREATE TABLE keystone.tokens (

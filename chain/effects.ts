@@ -1,0 +1,88 @@
+import { AbiCoder, type Interface } from 'ethers';
+
+import { type Uuid, uuidToBytes32 } from '../domain/ids.ts';
+import { ON_CHAIN_INDEX, type OnChainState } from '../domain/settlement-state.ts';
+import { coordinatorInterface } from './coordinator.ts';
+import type { AlreadyDone } from './journal-types.ts';
+import { CHAIN_LIMITS } from './limits.ts';
+import type { Chain, ChainLog, LogQuery } from './provider.ts';
+import { type Attestation, COMPLIANCE_STATUS, registryInterface } from './registry.ts';
+import { RpcError, unavailable } from './rpc.ts';
+
+/**
+ * Answers to "is the effect on chain already?", for `TransactionIntent.alreadyDone`. They look for the effect's log, newest blocks first, and are
+ * meant to be asked only after a view has said that the effect is there: looking for a log that does not exist reads the whole history.
+ */
+
+/** The transaction that created the settlement. */
+export function findCreation(chain: Chain, settlementId: Uuid): Promise<AlreadyDone | undefined> {
+  const topics = [topicOf(coordinatorInterface, 'SettlementCreated'), uuidToBytes32(settlementId)];
+  return findLog(chain, { addresses: [chain.coordinator], topics }, () => true);
+}
+
+/** The transaction that brought the settlement into a state, e.g. the one that anchored the decisions (AWAITING_DEPOSITS). */
+export function findTransition(chain: Chain, settlementId: Uuid, to: OnChainState): Promise<AlreadyDone | undefined> {
+  const topics = [topicOf(coordinatorInterface, 'StateTransition'), uuidToBytes32(settlementId)];
+  return findLog(chain, { addresses: [chain.coordinator], topics }, (log) => {
+    const [, toState]: unknown[] = AbiCoder.defaultAbiCoder().decode(['uint8', 'uint8', 'bytes32'], log.data).toArray();
+    return toState === BigInt(ON_CHAIN_INDEX[to]);
+  });
+}
+
+/** The transaction in which the attester said exactly this (status and reference) about the party. */
+export function findAttestation(
+  chain: Chain,
+  attestation: Attestation,
+  attester: string,
+): Promise<AlreadyDone | undefined> {
+  const topics = [
+    topicOf(registryInterface, 'Attested'),
+    uuidToBytes32(attestation.settlementId),
+    attestation.partyHash.toLowerCase(),
+    `0x${attester.toLowerCase().replace(/^0x/, '').padStart(64, '0')}`,
+  ];
+  return findLog(chain, { addresses: [chain.registry], topics }, (log) => {
+    const decoded: unknown[] = AbiCoder.defaultAbiCoder().decode(['uint8', 'bytes32', 'uint40'], log.data).toArray();
+    return (
+      decoded[0] === BigInt(COMPLIANCE_STATUS[attestation.status]) &&
+      decoded[1] === attestation.referenceHash.toLowerCase()
+    );
+  });
+}
+
+function topicOf(contract: Interface, name: string): string {
+  const event = contract.getEvent(name);
+  if (event === null) throw new TypeError(`the ABI has no event ${name}`);
+  return event.topicHash;
+}
+
+/** Newest log that fits, looked for backwards to the deployment, in a bounded number of bounded queries. */
+async function findLog(
+  chain: Chain,
+  filter: Pick<LogQuery, 'addresses' | 'topics'>,
+  fits: (log: ChainLog) => boolean,
+): Promise<AlreadyDone | undefined> {
+  let toBlock = (await chain.headBlock()).number;
+  for (let query = 0; query < CHAIN_LIMITS.effectSearchQueries; query += 1) {
+    const fromBlock = Math.max(chain.configuration.deployment_block, toBlock - CHAIN_LIMITS.effectSearchBlocks + 1);
+    const logs = await chain.logs({ ...filter, fromBlock, toBlock }).catch((error: unknown) => {
+      throw error instanceof RpcError ? unavailable(chain.chainId, 'eth_getLogs', error.message) : error;
+    });
+    const log = logs.findLast(fits);
+    if (log !== undefined) return toInclusion(chain, log);
+    if (fromBlock <= chain.configuration.deployment_block) return undefined;
+    toBlock = fromBlock - 1;
+  }
+  return undefined;
+}
+
+async function toInclusion(chain: Chain, log: ChainLog): Promise<AlreadyDone | undefined> {
+  const block = await chain.block(log.blockNumber);
+  if (block?.hash !== log.blockHash) return undefined;
+  return {
+    transactionHash: log.transactionHash,
+    blockNumber: log.blockNumber,
+    blockHash: log.blockHash,
+    blockTimestampMs: block.timestampMs,
+  };
+}

@@ -1,0 +1,158 @@
+import {
+  type ChainEventRow,
+  type ChainCursor,
+  forgetBlocksBelow,
+  insertChainEvents,
+  knownSettlements,
+  type LegChange,
+  moveCursor,
+  moveLegs,
+  orphanedTransactions,
+  rememberBlocks,
+} from '../db/chain-events.ts';
+import { enqueueTemporal } from '../db/outbox.ts';
+import type { Transaction } from '../db/pool.ts';
+import { type LockedSettlement, lockSettlement, recordNotice } from '../db/settlement-events.ts';
+import type { Uuid } from '../domain/ids.ts';
+import { isTerminal, ON_CHAIN_INDEX } from '../domain/settlement-state.ts';
+import type { IndexerContext } from './indexer-types.ts';
+
+/** A settlement's events in one on-chain transaction: what its workflow is woken for. */
+interface TransactionFacts {
+  readonly settlementId: Uuid;
+  readonly transactionHash: string;
+  readonly blockNumber: number;
+  readonly events: ChainEventRow[];
+}
+
+/**
+ * Stores one range: events, leg states, notices, messages to the workflows and the cursor, in one transaction or not at all. Answers the number of
+ * messages, or undefined when another indexer has moved the cursor.
+ */
+export async function storeRange(
+  context: IndexerContext,
+  cursor: ChainCursor,
+  range: {
+    to: { number: number; hash: string };
+    blocks: readonly { number: number; hash: string }[];
+    events: readonly ChainEventRow[];
+  },
+): Promise<number | undefined> {
+  const { chainId } = context.chain;
+  return context.database.transaction({ kind: 'worker' }, async (transaction) => {
+    if (!(await moveCursor(transaction, cursor, range.to))) return undefined;
+    await rememberBlocks(transaction, chainId, [...range.blocks, range.to]);
+    await forgetBlocksBelow(transaction, chainId, range.to.number - context.limits.keptBlocks);
+    if (range.events.length === 0) return 0;
+
+    const ours = await knownSettlements(transaction, claimedSettlements(range.events));
+    const events = range.events.map((event) => ({
+      ...event,
+      settlement_id: event.settlement_id !== null && ours.has(event.settlement_id) ? event.settlement_id : null,
+    }));
+    const facts = groupByTransaction(events);
+    const hashes = [...new Set(facts.map((fact) => fact.transactionHash))];
+    const wokenBefore = await orphanedTransactions(transaction, chainId, hashes);
+    await insertChainEvents(transaction, events);
+    await applyToLegs(transaction, chainId, facts);
+    for (const fact of facts) await wakeWorkflow(transaction, chainId, fact, wokenBefore);
+    return facts.length;
+  });
+}
+
+function claimedSettlements(events: readonly ChainEventRow[]): Uuid[] {
+  return [...new Set(events.flatMap((event) => event.settlement_id ?? []))];
+}
+
+function groupByTransaction(events: readonly ChainEventRow[]): TransactionFacts[] {
+  const groups = new Map<string, TransactionFacts>();
+  for (const event of events) {
+    if (event.settlement_id === null) continue;
+    const key = `${event.transaction_hash}:${event.settlement_id}`;
+    const group = groups.get(key) ?? {
+      settlementId: event.settlement_id,
+      transactionHash: event.transaction_hash,
+      blockNumber: event.block_number,
+      events: [],
+    };
+    group.events.push(event);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+/** One message per settlement and on-chain transaction. One that was orphaned and came back wakes again, since its first message may be spent. */
+async function wakeWorkflow(
+  transaction: Transaction,
+  chainId: number,
+  fact: TransactionFacts,
+  wokenBefore: ReadonlySet<string>,
+): Promise<void> {
+  const key = `facts:${chainId}:${fact.transactionHash}:${fact.settlementId}`;
+  const blockHash = fact.events[0]?.block_hash ?? '';
+  await enqueueTemporal(
+    transaction,
+    fact.settlementId,
+    'chain_facts',
+    {
+      transaction_hash: fact.transactionHash,
+      block_number: fact.blockNumber,
+      names: [...new Set(fact.events.map((event) => event.name))],
+    },
+    { dedupeKey: wokenBefore.has(fact.transactionHash) ? `${key}:${blockHash}` : key },
+  );
+}
+
+interface Movements {
+  readonly locked: (LegChange & { transactionHash: string })[];
+  readonly released: LegChange[];
+  readonly rolledBack: LegChange[];
+}
+
+/** Legs go pending → locked → released or rolled back. The settlements are locked first, in the order that everybody uses: row, then its parts. */
+async function applyToLegs(
+  transaction: Transaction,
+  chainId: number,
+  facts: readonly TransactionFacts[],
+): Promise<void> {
+  const movements = legMovements(facts);
+  const touched = [...movements.locked, ...movements.released, ...movements.rolledBack];
+  if (touched.length === 0) return;
+  const locked = new Map<Uuid, LockedSettlement>();
+  for (const id of [...new Set(touched.map((leg) => leg.settlement_id))].toSorted()) {
+    const settlement = await lockSettlement(transaction, id);
+    if (settlement !== undefined) locked.set(id, settlement);
+  }
+  const arrived = await moveLegs(transaction, chainId, 'pending', 'locked', movements.locked);
+  await moveLegs(transaction, chainId, 'locked', 'released', movements.released);
+  await moveLegs(transaction, chainId, 'locked', 'rolled_back', movements.rolledBack);
+  const moved = new Set(arrived.map((leg) => `${leg.settlement_id}:${leg.leg_index}`));
+  for (const leg of movements.locked) {
+    const settlement = locked.get(leg.settlement_id);
+    if (settlement === undefined || !moved.has(`${leg.settlement_id}:${leg.leg_index}`)) continue;
+    if (isTerminal(settlement.state)) continue;
+    const updated = await recordNotice(transaction, settlement, 'settlement.deposit.received', {
+      triggeredBy: `chain:${chainId}`,
+      payload: { leg_index: leg.leg_index, transaction_hash: leg.transactionHash, chain_id: chainId },
+    });
+    locked.set(leg.settlement_id, updated);
+  }
+}
+
+function legMovements(facts: readonly TransactionFacts[]): Movements {
+  const movements: Movements = { locked: [], released: [], rolledBack: [] };
+  for (const fact of facts) {
+    // A payout that the token refused becomes a credit, in an execution as in a refund: the transaction tells which one it was.
+    const executed = fact.events.some(
+      (event) => event.name === 'StateTransition' && event.arguments['toState'] === String(ON_CHAIN_INDEX.FINALIZED),
+    );
+    for (const event of fact.events) {
+      const leg = { settlement_id: fact.settlementId, leg_index: Number(event.arguments['legIndex']) };
+      if (event.name === 'LegDeposited') movements.locked.push({ ...leg, transactionHash: fact.transactionHash });
+      else if (event.name === 'LegReleased') movements.released.push(leg);
+      else if (event.name === 'LegRefunded') movements.rolledBack.push(leg);
+      else if (event.name === 'PayoutCredited') (executed ? movements.released : movements.rolledBack).push(leg);
+    }
+  }
+  return movements;
+}
