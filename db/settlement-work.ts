@@ -110,7 +110,7 @@ export async function raiseAttention(
   );
   await transaction.query(
     `INSERT INTO keystone.audit_log (settlement_id, actor, action, resource_type, resource_id, detail)
-     VALUES ($1, 'system:engine', 'settlement.attention.raised', 'settlement', $1::text, jsonb_build_object('code', $2::text))`,
+     VALUES ($1::uuid, 'system:engine', 'settlement.attention.raised', 'settlement', $1::uuid::text, jsonb_build_object('code', $2::text))`,
     [settlementId, code],
   );
 }

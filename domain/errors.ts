@@ -81,6 +81,7 @@ export const ERROR_CATALOGUE = {
   illegal_transition: { status: 409, title: 'The settlement cannot go from its state to that one', retry: 'never' },
 
   // The outside
+  issuer_unavailable: { status: 503, title: 'The token issuer cannot be reached', retry: 'later' },
   database_unavailable: { status: 503, title: 'The database cannot be reached', retry: 'later' },
   chain_unavailable: { status: 503, title: 'The chain cannot be reached', retry: 'later' },
   chain_not_final: { status: 503, title: 'The chain has not reached finality yet', retry: 'later' },

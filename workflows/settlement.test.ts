@@ -35,7 +35,7 @@ describe('a happy settlement', () => {
       await eventually(async () => (await handle.query('state')) === 'AWAITING_DEPOSITS');
       await handle.signal('chainFacts', deposited);
       await eventually(async () =>
-        (await handle.query<{ what: string }[], []>('timeline')).some((entry) => entry.what === 'LegDeposited'),
+        (await handle.query<{ what: string }[]>('timeline')).some((entry) => entry.what === 'LegDeposited'),
       );
       await handle.signal('chainFacts', executed);
       const outcome = (await handle.result()) as SettlementOutcome;
@@ -98,8 +98,7 @@ describe('compliance', () => {
     });
     await stage.play(scripted, { awaitingConfirmation: false }, async (handle) => {
       await eventually(
-        async () =>
-          (await handle.query<{ waiting_for: string }, []>('pending')).waiting_for === 'a compliance decision',
+        async () => (await handle.query<{ waiting_for: string }>('pending')).waiting_for === 'a compliance decision',
       );
       await handle.signal('decision');
       await eventually(async () => (await handle.query('state')) === 'AWAITING_DEPOSITS');
@@ -167,7 +166,7 @@ describe('operators', () => {
   it('find a failed step parked, not a failed workflow, and repeat it', async () => {
     const scripted = scriptedActivities({ register: broken(1) });
     await stage.play(scripted, { awaitingConfirmation: false }, async (handle) => {
-      await eventually(async () => (await handle.query<{ parked: unknown }, []>('pending')).parked !== null);
+      await eventually(async () => (await handle.query<{ parked: unknown }>('pending')).parked !== null);
       expect(await handle.query('pending')).toMatchObject({
         parked: { step: 'register', code: 'transaction_reverted' },
       });
@@ -220,7 +219,7 @@ describe('operators', () => {
     await stage.play(scripted, { awaitingConfirmation: false }, async (handle) => {
       await eventually(async () => (await handle.query('state')) === 'AWAITING_DEPOSITS');
       await handle.signal('chainFacts', { ...executed, names: ['LegDeposited', 'ExecutionFailed'] });
-      await eventually(async () => (await handle.query<{ parked: unknown }, []>('pending')).parked !== null);
+      await eventually(async () => (await handle.query<{ parked: unknown }>('pending')).parked !== null);
       await handle.executeUpdate('skip', { args: [{ reason: 'a party executes' }] });
       await handle.signal('chainFacts', { ...executed, transaction_hash: '0xanother' });
       expect(await handle.result()).toMatchObject({ state: 'FINALIZED' });

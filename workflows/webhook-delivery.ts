@@ -17,7 +17,7 @@ import type {
 import { DELIVERY_LIMITS, RETRY_SCHEDULE_MS, waitBefore } from './delivery-schedule.ts';
 import { POLICIES } from './policies.ts';
 
-const redeliverSignal = defineSignal<[]>('redeliver');
+const redeliverSignal = defineSignal('redeliver');
 const attemptsQuery = defineQuery<AttemptEntry[]>('attempts');
 
 const { attemptDelivery, endDelivery } = proxyActivities<DeliveryActivities>(POLICIES.record);

@@ -13,6 +13,7 @@ import {
 import type { SettlementActivities } from '../../activities/settlement-activities.ts';
 import type { SettlementState } from '../../domain/settlement-state.ts';
 import { SETTLEMENT_WORKFLOW, type SettlementInput } from '../../domain/workflow-contract.ts';
+import { quietRuntime } from './quiet-runtime.ts';
 import { getTestServers } from './servers.ts';
 
 /** Activities of a test: each answers what the test put in, and counts. What they would do in Postgres and on chain is tested apart. */
@@ -113,12 +114,4 @@ export async function createWorkflowStage(): Promise<WorkflowStage> {
       await native.close();
     },
   };
-}
-
-let installed = false;
-
-function quietRuntime(): void {
-  if (installed) return;
-  installed = true;
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
 }
