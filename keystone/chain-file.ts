@@ -60,7 +60,11 @@ export function verifyChainFile(text: string): ChainVerdict {
 }
 
 function verifyChain(file: JsonValue): ChainVerdict {
-  if (!isJsonObject(file) || !CHAIN_SCHEMAS.includes(String(file['schema'])) || file['canon'] !== CANON_VERSION) {
+  if (
+    !isJsonObject(file) ||
+    !CHAIN_SCHEMAS.some((schema) => schema === file['schema']) ||
+    file['canon'] !== CANON_VERSION
+  ) {
     throw new BadChain('schema or canon is not one that this verifier knows');
   }
   const entries = listOf(file['chain'], 'chain', MAX_LINKS);

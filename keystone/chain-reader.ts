@@ -47,21 +47,37 @@ export interface ChainReader {
   readonly call: (call: { readonly to: string; readonly data: string }) => Promise<string>;
 }
 
-/** Asks for each receipt and block once: a settlement's logs share a few transactions. */
-export function memoised(reader: ChainReader): ChainReader {
+/** The chain could not be asked. Kept apart from every other error: it opens a question, a mistake of ours must not. */
+export class ChainUnavailable extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ChainUnavailable';
+  }
+}
+
+/** The reader with each receipt and block asked for once, and every failure turned into {@link ChainUnavailable}. */
+export function guarded(reader: ChainReader): ChainReader {
   return {
-    chainId: reader.chainId,
-    call: reader.call,
+    chainId: async () => available(reader.chainId()),
+    call: async (call) => available(reader.call(call)),
     getTransaction: remembered(reader.getTransaction),
     getTransactionReceipt: remembered(reader.getTransactionReceipt),
     getBlock: remembered(reader.getBlock),
   };
 }
 
+async function available<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw new ChainUnavailable(error instanceof Error ? error.message : String(error));
+  }
+}
+
 function remembered<K, V>(ask: (key: K) => Promise<V>): (key: K) => Promise<V> {
   const answers = new Map<K, Promise<V>>();
   return (key) => {
-    const answer = answers.get(key) ?? ask(key);
+    const answer = answers.get(key) ?? available(ask(key));
     answers.set(key, answer);
     return answer;
   };

@@ -3,6 +3,7 @@
  * byte: whatever a lenient library would shrug at is refused by name.
  */
 
+import { sha256 } from '@noble/hashes/sha256';
 import nacl from 'tweetnacl';
 import { base64urlToBytes, bytesEqual, bytesToBase64url } from './bytes.ts';
 import { canonicalBytes, canonicalText } from './canonical.ts';
@@ -55,7 +56,11 @@ export interface JwsVerification {
   /** `jcs` (default) demands that the payload is the RFC 8785 form of itself */
   readonly payload?: 'jcs' | 'any';
   readonly limits?: JsonLimits;
+  /** default {@link verifyEd25519} */
+  readonly check?: SignatureCheck;
 }
+
+export type SignatureCheck = (message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => boolean;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -130,7 +135,8 @@ export function verifyJws(jws: string, verification: JwsVerification): JwsVerdic
   if (key === undefined) {
     return { ok: false, code: 'UNKNOWN_KID', detail: `kid ${header.kid ?? '(none)'} is not pinned` };
   }
-  if (!verifyEd25519(parsed.signingInput, parsed.signature, key)) {
+  const check = verification.check ?? verifyEd25519;
+  if (!check(parsed.signingInput, parsed.signature, key)) {
     return { ok: false, code: 'TAMPERED_SIGNATURE', detail: 'the signature does not cover these bytes' };
   }
   if (verification.payload !== 'any' && !isCanonicalPayload(parsed.payload, verification.limits ?? GUARD_RECEIPT_V1)) {
@@ -149,6 +155,17 @@ export function verifyEd25519(message: Uint8Array, signature: Uint8Array, public
     s = (s << 8n) | BigInt(signature[index] ?? 0);
   }
   return s < GROUP_ORDER && nacl.sign.detached.verify(message, signature, publicKey);
+}
+
+/** {@link verifyEd25519} that computes each answer once: the same signature is asked about by two groups of checks. */
+export function createSignatureCheck(): SignatureCheck {
+  const answers = new Map<string, boolean>();
+  return (message, signature, publicKey) => {
+    const question = [sha256(message), signature, publicKey].map((bytes) => bytesToBase64url(bytes)).join('.');
+    const answer = answers.get(question) ?? verifyEd25519(message, signature, publicKey);
+    answers.set(question, answer);
+    return answer;
+  };
 }
 
 function isCanonicalPayload(payload: Uint8Array, limits: JsonLimits): boolean {

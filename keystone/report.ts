@@ -75,10 +75,15 @@ export function createFindings(): Findings {
 }
 
 export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
+  const text = typeof value === 'string' ? value : (JSON.stringify(value, decimalBigints) ?? 'nothing');
   // A report is printed on terminals, and a pack is foreign input: an escape sequence in it must not reach the screen.
   const printable = text.replaceAll(/[^\u0020-\u007e\u00a0-\uffff]/g, '\uFFFD');
   return printable.length > MAX_SHOWN ? `${printable.slice(0, MAX_SHOWN)}…` : printable;
+}
+
+/** `JSON.stringify` throws on a bigint, and a report must not fail while it says what is wrong. */
+function decimalBigints(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /** Refuted beats incomplete beats valid. */

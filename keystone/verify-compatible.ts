@@ -5,7 +5,7 @@
 
 import { ref } from './ref.ts';
 import { type JsonObject, type JsonValue, PACK_LIMITS, isJsonObject, parseJson } from './json.ts';
-import { verifyEd25519 } from './jws.ts';
+import type { SignatureCheck } from './jws.ts';
 import { PAYMENT_PROTOCOLS } from './pack-types.ts';
 import type { Findings } from './report.ts';
 
@@ -26,7 +26,7 @@ export function chainNames(protocols: JsonObject): string[] {
 }
 
 /** Runs all 6 + 10 N checks; a missing member refutes the check that needs it. */
-export function checkCompatible(pack: JsonObject, findings: Findings): void {
+export function checkCompatible(pack: JsonObject, verify: SignatureCheck, findings: Findings): void {
   const protocols = objectAt(pack, 'protocols');
   const names = chainNames(protocols);
   const settlement = objectAt(pack, 'settlement');
@@ -53,7 +53,7 @@ export function checkCompatible(pack: JsonObject, findings: Findings): void {
     'compose_ts_ms / 1000 < settlement_block.timestamp_s',
   );
   for (const name of names) {
-    checkChain(`[${name}]`, objectAt(protocols, name), { settlementRef, tx: pack['tx'] }, findings);
+    checkChain(`[${name}]`, objectAt(protocols, name), { settlementRef, tx: pack['tx'], verify }, findings);
   }
   checkConvergence(names, protocols, settlementRef, findings);
 }
@@ -61,7 +61,7 @@ export function checkCompatible(pack: JsonObject, findings: Findings): void {
 function checkChain(
   label: string,
   chain: JsonObject,
-  shared: { settlementRef: JsonValue | undefined; tx: JsonValue | undefined },
+  shared: { settlementRef: JsonValue | undefined; tx: JsonValue | undefined; verify: SignatureCheck },
   findings: Findings,
 ): void {
   const links = [
@@ -99,7 +99,7 @@ function checkChain(
   );
   findings.holds(
     `${label} decision signature valid + covers decision object`,
-    signatureCovers(objectAt(chain, 'decision_signature'), chain['decision_object']),
+    signatureCovers(objectAt(chain, 'decision_signature'), chain['decision_object'], shared.verify),
     "Ed25519 under the pack's own key (compatible mode reads no other), payload equal to decision_object",
   );
 }
@@ -140,7 +140,7 @@ function refersTo(object: JsonValue | undefined, reference: JsonValue | undefine
   return object !== undefined && typeof reference === 'string' && ref(object, COMPATIBLE_LIMITS) === reference;
 }
 
-function signatureCovers(signature: JsonObject, decision: JsonValue | undefined): boolean {
+function signatureCovers(signature: JsonObject, decision: JsonValue | undefined, verify: SignatureCheck): boolean {
   const { jws, authority_pubkey_b64: key } = signature;
   if (typeof jws !== 'string' || typeof key !== 'string' || decision === undefined) {
     return false;
@@ -152,9 +152,7 @@ function signatureCovers(signature: JsonObject, decision: JsonValue | undefined)
   try {
     const signed = new TextEncoder().encode(`${header}.${payload}`);
     const text = new TextDecoder('utf-8', { fatal: true }).decode(lenientBase64(payload));
-    return (
-      verifyEd25519(signed, lenientBase64(mac), lenientBase64(key)) && pythonEqual(parseCompatible(text), decision)
-    );
+    return verify(signed, lenientBase64(mac), lenientBase64(key)) && pythonEqual(parseCompatible(text), decision);
   } catch {
     // The published verifier dies of an exception here; either way the check did not pass.
     return false;

@@ -5,7 +5,7 @@
 
 import { callData, expectedLog } from './abi.ts';
 import { evmChainNumber } from './caip.ts';
-import { type ChainReader, isExactly, memoised } from './chain-reader.ts';
+import { type ChainReader, ChainUnavailable, guarded, isExactly } from './chain-reader.ts';
 import type { LegTerm, LogPoint, Pack, SettlementEvidence } from './pack-types.ts';
 import { type Findings, shown } from './report.ts';
 import {
@@ -37,7 +37,7 @@ export async function checkOnChain(pack: Pack, readers: ChainReaders | undefined
       continue;
     }
     await asked(`on chain: ${chain} read again`, findings, async () => {
-      await checkChainOf(pack, chain, points, memoised(reader), findings);
+      await checkChainOf(pack, chain, points, guarded(reader), findings);
     });
   }
 }
@@ -47,8 +47,10 @@ async function asked(name: string, findings: Findings, work: () => Promise<void>
   try {
     await work();
   } catch (error) {
-    const reason = shown(error instanceof Error ? error.message : String(error));
-    findings.open(name, `the chain could not be asked: ${reason}`);
+    if (!(error instanceof ChainUnavailable)) {
+      throw error;
+    }
+    findings.open(name, `the chain could not be asked: ${shown(error.message)}`);
     findings.missing.push(`an answer from the chain (${name})`);
   }
 }
@@ -313,7 +315,7 @@ async function checkPaymentTransfer(
 
 function wordOf(returned: string): bigint {
   if (!/^0x[0-9a-fA-F]{64}$/.test(returned)) {
-    throw new TypeError('the contract did not answer with one word');
+    throw new ChainUnavailable('the contract did not answer with one word');
   }
   return BigInt(returned);
 }

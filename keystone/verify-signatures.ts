@@ -3,7 +3,7 @@
 import { bytesEqual, bytesToBase64 } from './bytes.ts';
 import { canonicalBytes } from './canonical.ts';
 import { type JsonObject, type JsonLimits, PACK_LIMITS } from './json.ts';
-import { ALLOWED_ALGORITHMS, parseJws, verifyJws } from './jws.ts';
+import { ALLOWED_ALGORITHMS, type SignatureCheck, parseJws, verifyJws } from './jws.ts';
 import { type TrustedKey, type TrustedKeysFile, publicKeyBytes } from './keys.ts';
 import { DECISION_TYP, PACK_TYP } from './pack-types.ts';
 import type { DecisionSignature, Pack } from './pack-types.ts';
@@ -27,6 +27,7 @@ export function checkSignatures(
   pack: Pack,
   names: readonly string[],
   keys: TrustedKeysFile | undefined,
+  check: SignatureCheck,
   findings: Findings,
 ): void {
   if (keys === undefined) {
@@ -48,6 +49,7 @@ export function checkSignatures(
       },
       pack.passport_object.signing_kid,
       keys,
+      check,
       findings,
     );
   }
@@ -62,6 +64,7 @@ export function checkSignatures(
     },
     undefined,
     keys,
+    check,
     findings,
   );
 }
@@ -70,6 +73,7 @@ function checkSignature(
   signed: Signed,
   passportKid: string | undefined,
   keys: TrustedKeysFile | undefined,
+  check: SignatureCheck,
   findings: Findings,
 ): void {
   const { label } = signed;
@@ -98,10 +102,10 @@ function checkSignature(
     findings.holds(`${label} key is pinned`, false, 'the header names no pinned key', header.kid ?? '(no kid)');
     return;
   }
-  checkPinned(signed, pinned, findings);
+  checkPinned(signed, pinned, check, findings);
 }
 
-function checkPinned(signed: Signed, pinned: TrustedKey, findings: Findings): void {
+function checkPinned(signed: Signed, pinned: TrustedKey, check: SignatureCheck, findings: Findings): void {
   const { label } = signed;
   const key = publicKeyBytes(pinned);
   findings.holds(`${label} key is pinned`, true, `${pinned.name} (${pinned.kid})`);
@@ -111,7 +115,7 @@ function checkPinned(signed: Signed, pinned: TrustedKey, findings: Findings): vo
     signed.signature.authority_pubkey_b64,
     'the key in the pack is only compared',
   );
-  const verdict = verifyJws(signed.signature.jws, { keyFor: () => key, payload: 'any' });
+  const verdict = verifyJws(signed.signature.jws, { keyFor: () => key, payload: 'any', check });
   findings.holds(
     `${label} signature verifies under a pinned key`,
     verdict.ok,

@@ -4,6 +4,7 @@
  */
 
 import { type JsonObject, JsonRejected, PACK_LIMITS, isJsonObject, parseJson } from './json.ts';
+import { type SignatureCheck, createSignatureCheck } from './jws.ts';
 import { type TrustedKeysFile, trustedKeysFile } from './keys.ts';
 import type { Pack } from './pack-types.ts';
 import { packShapeProblems } from './pack-shape.ts';
@@ -40,6 +41,7 @@ export async function verifyPack(text: string, options: VerificationOptions = {}
     trustedKeysFile(options.trusted_keys.keys, options.trusted_keys.contracts);
   }
   const findings = createFindings();
+  const check = createSignatureCheck();
   const lenient = readAs(() => parseCompatible(text));
   if (lenient.problem !== undefined || lenient.pack === undefined) {
     return notAPack(mode, lenient.problem ?? 'the text is not a JSON object');
@@ -49,15 +51,20 @@ export async function verifyPack(text: string, options: VerificationOptions = {}
     return notAPack(mode, `it lacks ${missing.join(', ') || 'protocols'}`);
   }
   attempt('pack can be read as the published verifier reads it', findings, () => {
-    checkCompatible(lenient.pack ?? {}, findings);
+    checkCompatible(lenient.pack ?? {}, check, findings);
   });
   if (mode === 'strict') {
-    await checkStrict(text, options, findings);
+    await checkStrict(text, options, check, findings);
   }
   return report(mode, lenient.pack, findings);
 }
 
-async function checkStrict(text: string, options: VerificationOptions, findings: Findings): Promise<void> {
+async function checkStrict(
+  text: string,
+  options: VerificationOptions,
+  check: SignatureCheck,
+  findings: Findings,
+): Promise<void> {
   const strict = readAs(() => parseJson(text, { limits: PACK_LIMITS }));
   const isStrict = findings.holds(
     'pack is strict JSON',
@@ -83,10 +90,10 @@ async function checkStrict(text: string, options: VerificationOptions, findings:
   const groups: readonly [string, () => void][] = [
     ['chains', () => checkChains(pack, names, findings)],
     ['settlement', () => checkSettlement(pack, names, options.trusted_keys, findings)],
-    ['signatures', () => checkSignatures(pack, names, options.trusted_keys, findings)],
+    ['signatures', () => checkSignatures(pack, names, options.trusted_keys, check, findings)],
   ];
-  for (const [name, check] of groups) {
-    attempt(`${name} can be checked`, findings, check);
+  for (const [name, run] of groups) {
+    attempt(`${name} can be checked`, findings, run);
   }
   await checkOnChain(pack, options.readers, findings);
 }
