@@ -7,12 +7,15 @@ export interface ProcessRegistry {
   /** Adds a process; one of the same name replaces it (a restart). */
   readonly remember: (record: ProcessRecord) => void;
   processes(): readonly ProcessRecord[];
+  /** Calls the listener after every later `remember`. */
+  onChange(listener: (records: readonly ProcessRecord[]) => void): void;
   /** Ends, in reverse order of their start, all processes that the file names and that are still the same ones. Answers their names. */
   endLeftovers(): Promise<string[]>;
 }
 
 export function createProcessRegistry(file: string): ProcessRegistry {
   let records: ProcessRecord[] = read(file);
+  const listeners: ((records: readonly ProcessRecord[]) => void)[] = [];
 
   function write(): void {
     // Renamed into place: half a file would hide the leftovers that it names.
@@ -24,8 +27,12 @@ export function createProcessRegistry(file: string): ProcessRegistry {
     remember(record) {
       records = [...records.filter((other) => other.name !== record.name), record];
       write();
+      for (const listener of listeners) listener(records);
     },
     processes: () => records,
+    onChange: (listener) => {
+      listeners.push(listener);
+    },
     async endLeftovers() {
       const ended: string[] = [];
       for (const record of records.toReversed()) {

@@ -157,6 +157,11 @@ export function recordProcess(name: string, pid: number): ProcessRecord | undefi
   return state === undefined || state.zombie ? undefined : { name, pid, startedAt: state.startedAt };
 }
 
+/** Pid of a process's parent; undefined when it is gone. */
+export function parentOf(pid: number): number | undefined {
+  return readState(pid)?.parent;
+}
+
 /** True when exactly the recorded process, and not another with its pid, is alive. */
 export function isAlive(record: ProcessRecord): boolean {
   const state = readState(record.pid);

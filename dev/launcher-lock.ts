@@ -1,0 +1,65 @@
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+
+import { isAlive, type ProcessRecord, recordProcess, waitUntil } from './processes.ts';
+
+/** How long a new launcher waits for one that is on its way out. Milliseconds. */
+const WAIT_LIMIT_MS = 20_000;
+
+/**
+ * Takes the lock of a home, so that two launchers do not fight for ports and files. A lock whose process is gone is taken over.
+ * Answers how to give it back. @throws Error that names the process that has it.
+ */
+export async function takeLauncherLock(file: string, log: (line: string) => void): Promise<() => void> {
+  const own = recordProcess('launcher', process.pid);
+  if (own === undefined) throw new Error('this process cannot read its own state in /proc');
+  let waitedFor: number | undefined;
+  const taken = await waitUntil(() => {
+    const holder = readHolder(file);
+    if (holder !== undefined && isAlive(holder)) {
+      if (waitedFor !== holder.pid)
+        log(`another start of this home is still running (pid ${holder.pid}); waiting for it to end`);
+      waitedFor = holder.pid;
+      return false;
+    }
+    if (holder !== undefined) removeStale(file);
+    return tryCreate(file, own);
+  }, WAIT_LIMIT_MS);
+  if (!taken) {
+    throw new Error(
+      `another start of this home is running (pid ${waitedFor ?? 'unknown'}): stop it, or set KEYSTONE_HOME to another folder`,
+    );
+  }
+  return () => rmSync(file, { force: true });
+}
+
+function readHolder(file: string): ProcessRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessRecord;
+  } catch {
+    // No lock, or one that its process is writing at this moment; the exclusive creation decides.
+    return undefined;
+  }
+}
+
+/** Renamed before it is removed: of two launchers that see a stale lock only one can rename it. */
+function removeStale(file: string): void {
+  const aside = `${file}.${process.pid}.stale`;
+  try {
+    renameSync(file, aside);
+    rmSync(aside, { force: true });
+  } catch {
+    // The other one was first; the exclusive creation decides.
+  }
+}
+
+function tryCreate(file: string, own: ProcessRecord): boolean {
+  try {
+    const descriptor = openSync(file, 'wx', 0o600);
+    writeSync(descriptor, JSON.stringify(own));
+    closeSync(descriptor);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
