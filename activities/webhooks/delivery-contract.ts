@@ -4,6 +4,11 @@ import type { SendError } from './send.ts';
 /** Type of the workflow that retries one message towards one endpoint (workflows/webhook-delivery.ts). */
 export const DELIVERY_WORKFLOW_TYPE = 'webhookDelivery';
 
+/** Signal of that workflow: attempt now, whatever the schedule says. */
+export const REDELIVER_SIGNAL = 'redeliver';
+/** Query of that workflow; answers `AttemptEntry[]`. */
+export const ATTEMPTS_QUERY = 'attempts';
+
 /**
  * Deliveries have a task queue, and with it activity slots, of their own: a thousand retries that wait for dead receivers must not
  * keep a settlement's activity from starting.
@@ -51,6 +56,14 @@ export type AttemptOutcome =
     }
   /** No further attempt makes sense. */
   | { readonly kind: 'stopped'; readonly failureCode: DeliveryFailureCode; readonly durationMs: number };
+
+/** One line of the `attempts` query. */
+export interface AttemptEntry {
+  /** ms since epoch, as the workflow's clock had it. */
+  readonly at_ms: number;
+  readonly redelivery: boolean;
+  readonly outcome: AttemptOutcome;
+}
 
 /** The activities of the delivery workflow. Both are safe to repeat; the receiver may see a message twice, with the same id. */
 export interface DeliveryActivities {

@@ -34,11 +34,14 @@ export const WEBHOOK_LIMITS = {
   attemptsInFlight: 256,
   /** First attempts in flight towards one endpoint. */
   attemptsPerEndpoint: 8,
-  /** Failures in a row after which an endpoint counts as suspect. */
-  suspectAfterFailures: 3,
-  /** A suspect endpoint gets one attempt at a time, and all suspects together this many, so that a hundred dead receivers leave room. */
-  suspectAttemptsInFlight: 32,
-  /** Endpoints whose failures are remembered; the longest unused one is forgotten first. */
+  /** An endpoint is quick while its last answer came within this time. */
+  quickAnswerMs: 1_000,
+  /** First attempts in flight towards one endpoint that is not known to be quick, and towards all of them: a hundred dead receivers leave room for the others. */
+  unprovenAttemptsPerEndpoint: 2,
+  unprovenAttemptsInFlight: 64,
+  /** Endpoints with due work that one claim looks at. */
+  waitingEndpoints: 10_000,
+  /** Endpoints whose last answer is remembered; the one that was served longest ago is forgotten first. */
   rememberedEndpoints: 10_000,
   /** A claimed first attempt is free again after this time: the attempt, the hand-over to Temporal and room to record both. */
   attemptLeaseSeconds: 60,
@@ -46,9 +49,10 @@ export const WEBHOOK_LIMITS = {
   startDeliveryMs: 5_000,
   /** Pause of a delivery whose attempt failed and whose workflow could not be started. */
   handOverRetrySeconds: 30,
-  /** Retries towards one endpoint that run at the same time in one process; the others come back after the pause. */
-  retriesPerEndpoint: 2,
+  /** Retries towards one endpoint that run at the same time in one process; the others come back after a pause that grows. */
+  retriesPerEndpoint: 4,
   retryBusyPauseMs: 5_000,
+  retryBusyPauseMaximumMs: 60_000,
 
   /** Look for work this often when no notification arrives. */
   pollMs: 1_000,
@@ -59,3 +63,6 @@ export const WEBHOOK_LIMITS = {
   drainMs: 10_000,
   heartbeatMs: 3_000,
 } as const;
+
+/** The same names with other numbers, for tests. */
+export type WebhookLimits = { readonly [Name in keyof typeof WEBHOOK_LIMITS]: number };

@@ -1,0 +1,71 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { createEndpointGate } from './endpoint-gate.ts';
+import { WEBHOOK_LIMITS } from './limits.ts';
+
+const limits = {
+  ...WEBHOOK_LIMITS,
+  attemptsInFlight: 10,
+  attemptsPerEndpoint: 4,
+  unprovenAttemptsPerEndpoint: 1,
+  unprovenAttemptsInFlight: 3,
+};
+const QUICK = 1;
+const SLOW = WEBHOOK_LIMITS.quickAnswerMs;
+
+describe('the endpoint gate', () => {
+  it('lets endpoints that never answered hold only their share of the places', () => {
+    const gate = createEndpointGate(limits);
+    const rooms = gate.allot(['a', 'b', 'c', 'd', 'e']);
+    expect(rooms).toHaveLength(3);
+    for (const { endpointId } of rooms) gate.enter(endpointId);
+    expect(gate.allot(['d', 'e'])).toEqual([]);
+  });
+
+  it('opens all places to an endpoint that answered quickly, and closes them when it gets slow', () => {
+    const gate = createEndpointGate(limits);
+    gate.enter('a');
+    gate.leave('a', QUICK);
+    expect(gate.allot(['a'])).toEqual([{ endpointId: 'a', room: 4 }]);
+    gate.enter('a');
+    gate.leave('a', SLOW);
+    expect(gate.allot(['a'])).toEqual([{ endpointId: 'a', room: 1 }]);
+  });
+
+  it('keeps its counts when an endpoint changes while attempts are in flight', () => {
+    const gate = createEndpointGate(limits);
+    gate.enter('a');
+    gate.leave('a', QUICK);
+    for (let count = 0; count < 3; count += 1) gate.enter('a');
+    gate.leave('a', SLOW);
+    // Two of the three shared places are now held by `a`.
+    expect(gate.allot(['b', 'c', 'd'])).toHaveLength(1);
+    gate.leave('a', QUICK);
+    gate.leave('a', QUICK);
+    expect(gate.allot(['b', 'c', 'd', 'e'])).toHaveLength(3);
+  });
+
+  it('serves slow endpoints in turns', () => {
+    const gate = createEndpointGate({ ...limits, unprovenAttemptsInFlight: 1 });
+    const order: string[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      for (const { endpointId } of gate.allot(['a', 'b', 'c'])) {
+        order.push(endpointId);
+        gate.enter(endpointId);
+        gate.leave(endpointId, SLOW);
+      }
+    }
+    expect(order).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
+  });
+
+  it('never allots more than the free places', () => {
+    const gate = createEndpointGate(limits);
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    for (const name of names) {
+      gate.enter(name);
+      gate.leave(name, QUICK);
+    }
+    const total = gate.allot(names).reduce((sum, { room }) => sum + room, 0);
+    expect(total).toBe(10);
+  });
+});

@@ -1,0 +1,53 @@
+import type { Client } from 'pg';
+
+import type { Database } from '../../db/pool.ts';
+import { createBell } from './bell.ts';
+import type { DispatchLog } from './dispatch.ts';
+import type { WebhookLimits } from './limits.ts';
+
+const CHANNEL = 'keystone_outbox';
+
+/**
+ * Calls `onWork` when an outbox row for webhooks was committed, until `signal` aborts. A broken connection is opened again; what was
+ * announced meanwhile is found by polling, and `onWork` is called once after each connect.
+ */
+export async function followOutbox(
+  dependencies: { database: Database; log: DispatchLog; limits: WebhookLimits },
+  onWork: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, log, limits } = dependencies;
+  let pauseMs = limits.databasePauseMs;
+  while (!signal.aborted) {
+    try {
+      const client = await database.connect();
+      pauseMs = limits.databasePauseMs;
+      await listenUntilClosed(client, onWork, signal);
+    } catch (error) {
+      log.warn({ err: error }, 'no outbox notifications; polling goes on');
+    }
+    await createBell().wait(pauseMs, signal);
+    pauseMs = Math.min(pauseMs * 2, limits.databasePauseMaximumMs);
+  }
+}
+
+async function listenUntilClosed(client: Client, onWork: () => void, signal: AbortSignal): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  const close = () => closed.resolve();
+  client.on('end', close);
+  client.on('error', close);
+  client.on('notification', ({ payload }) => {
+    if (payload === 'webhook') onWork();
+  });
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    await client.query(`LISTEN ${CHANNEL}`);
+    onWork();
+    if (!signal.aborted) await closed.promise;
+  } finally {
+    signal.removeEventListener('abort', close);
+    await client.end().catch(() => {
+      // The connection is gone already, which is what ends the listening.
+    });
+  }
+}
