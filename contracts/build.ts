@@ -5,10 +5,13 @@
  * Everything is skipped when neither a source, nor a setting, nor this file has changed since the last build.
  */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import type { JsonFragment } from 'ethers';
 
 const CONTRACTS = import.meta.dirname;
 const SOURCES = join(CONTRACTS, 'src');
@@ -35,12 +38,9 @@ const SETTINGS = {
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
 } as const;
 
-/** One entry of an ABI; only what is needed here is typed. */
-type AbiEntry = Readonly<Record<string, unknown>>;
-
 /** A compiled contract; bytecodes are 0x-prefixed hex. */
 export interface Artifact {
-  readonly abi: readonly AbiEntry[];
+  readonly abi: readonly JsonFragment[];
   readonly bytecode: string;
   readonly deployedBytecode: string;
 }
@@ -56,7 +56,7 @@ interface CompilerOutput {
 }
 
 interface CompiledContract {
-  readonly abi: readonly AbiEntry[];
+  readonly abi: readonly JsonFragment[];
   readonly evm: {
     readonly bytecode: { readonly object: string };
     readonly deployedBytecode: { readonly object: string };
@@ -122,7 +122,6 @@ export async function compileContracts(): Promise<Map<ContractName, Artifact>> {
 }
 
 async function compile(sources: Map<string, string>): Promise<Map<ContractName, Artifact>> {
-  const { readFileSync } = await import('node:fs');
   const solc: Compiler = require('solc');
   const input = {
     language: 'Solidity',

@@ -102,6 +102,22 @@ contract NoReturnToken {
     }
 }
 
+/// @dev Needs about 200k gas to move, as permissioned tokens with many compliance modules do.
+contract HeavyToken is PlainToken {
+    uint256 private constant STEPS = 1300;
+
+    bytes32 public sink;
+
+    function _update(address from, address to, uint256 amount) internal override {
+        bytes32 word = sink;
+        for (uint256 i; i < STEPS; ++i) {
+            word = keccak256(abi.encode(word));
+        }
+        require(word != sink);
+        super._update(from, to, amount);
+    }
+}
+
 /// @dev Refuses listed recipients and can be stopped altogether, as USDC does.
 contract BlocklistToken is PlainToken {
     mapping(address => bool) public blocked;

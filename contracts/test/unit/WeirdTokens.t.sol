@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { CreateParams, SettlementState } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
@@ -10,6 +11,7 @@ import {
     FalseToken,
     FeeToken,
     GasBombToken,
+    HeavyToken,
     HookToken,
     NoReturnToken,
     PlainToken
@@ -17,6 +19,8 @@ import {
 
 contract WeirdTokensTest is KeystoneTest {
     uint256 private constant AMOUNT = 1000;
+    /// @dev Ways back in, see {arm}.
+    uint256 private constant ENTRIES = 9;
 
     function test_RevertWhen_TokenTakesAFee() external {
         FeeToken token = new FeeToken();
@@ -115,6 +119,23 @@ contract WeirdTokensTest is KeystoneTest {
         assertEq(cash.balanceOf(seller.wallet), AMOUNT);
     }
 
+    /// @dev Whoever executes chooses the gas. Too little must fail as a whole, never turn an honest payout into a credit.
+    function testFuzz_ExecutingWithLittleGas_CannotForceACredit(uint256 gasLimit) external {
+        HeavyToken token = new HeavyToken();
+        CreateParams memory terms = swapTerms(1, address(cash), AMOUNT, address(token), AMOUNT);
+        open(terms);
+        deposit(terms, 0);
+        vm.mockCallRevert(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), "not now");
+        deposit(terms, 1);
+        vm.clearMockedCalls();
+
+        gasLimit = bound(gasLimit, 100_000, 900_000);
+        vm.prank(stranger);
+        (bool success,) = address(escrow).call{ gas: gasLimit }(abi.encodeCall(escrow.execute, (terms)));
+        assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), 0);
+        assertEq(token.balanceOf(seller.wallet), success ? AMOUNT : 0);
+    }
+
     function test_CreditsOfOneWalletAddUp() external {
         BlocklistToken token = new BlocklistToken();
         CreateParams memory first = against(token, 1);
@@ -133,7 +154,7 @@ contract WeirdTokensTest is KeystoneTest {
     }
 
     function test_ReentryDuringDeposit_Fails() external {
-        for (uint256 entry; entry < 7; ++entry) {
+        for (uint256 entry; entry < ENTRIES; ++entry) {
             uint256 snapshot = vm.snapshotState();
             HookToken token = new HookToken();
             CreateParams memory terms = against(token, 1);
@@ -151,7 +172,7 @@ contract WeirdTokensTest is KeystoneTest {
     }
 
     function test_ReentryDuringPayout_Fails_AndTheStateIsAlreadyWritten() external {
-        for (uint256 entry; entry < 7; ++entry) {
+        for (uint256 entry; entry < ENTRIES; ++entry) {
             uint256 snapshot = vm.snapshotState();
             HookToken token = new HookToken();
             CreateParams memory terms = against(token, 1);
@@ -173,7 +194,7 @@ contract WeirdTokensTest is KeystoneTest {
     }
 
     function test_ReentryDuringRefundAndWithdraw_Fails_AndTheClaimIsAlreadyTaken() external {
-        for (uint256 entry; entry < 7; ++entry) {
+        for (uint256 entry; entry < ENTRIES; ++entry) {
             uint256 snapshot = vm.snapshotState();
             HookToken token = new HookToken();
             CreateParams memory terms = against(token, 1);
@@ -240,7 +261,36 @@ contract WeirdTokensTest is KeystoneTest {
         if (entry == 4) call = abi.encodeCall(escrow.withdraw, (address(token), 0, 0, buyer.wallet));
         if (entry == 5) call = abi.encodeCall(coordinator.execute, (terms));
         if (entry == 6) call = abi.encodeCall(coordinator.timeout, (terms.settlementId));
+        // Two calls that nothing but the lock refuses, since they concern another settlement and a credit that exists.
+        if (entry == 7) (target, call) = (address(escrow), abi.encodeCall(escrow.refund, (refundable())));
+        if (entry == 8) {
+            address wallet = credited();
+            (target, call) = (address(escrow), abi.encodeCall(escrow.withdraw, (wallet, 0, 0, seller.wallet)));
+        }
         token.callOut(address(escrow), target, call);
+    }
+
+    /// @dev Another settlement, rolled back, whose cash leg is in.
+    function refundable() private returns (CreateParams memory terms) {
+        terms = swapTerms(99, address(bond), AMOUNT, address(cash), AMOUNT);
+        open(terms);
+        deposit(terms, 1);
+        vm.prank(engine);
+        coordinator.transition(terms.settlementId, SettlementState.ROLLED_BACK, "abort");
+    }
+
+    /// @dev A token in which the seller has a credit that could be delivered.
+    function credited() private returns (address) {
+        BlocklistToken token = new BlocklistToken();
+        CreateParams memory terms = swapTerms(99, address(token), AMOUNT, address(bond), AMOUNT);
+        open(terms);
+        deposit(terms, 0);
+        token.setBlocked(seller.wallet, true);
+        vm.prank(engine);
+        coordinator.transition(terms.settlementId, SettlementState.ROLLED_BACK, "abort");
+        escrow.refund(terms);
+        token.setBlocked(seller.wallet, false);
+        return address(token);
     }
 
     function expectAllReentriesFailed(HookToken token) private view {
