@@ -27,6 +27,10 @@ const searchKeys = {
   needsAttention: defineSearchAttributeKey('SettlementNeedsAttention', SEARCH_ATTRIBUTES.SettlementNeedsAttention),
 } as const;
 
+import { createBell } from './webhooks/bell.ts';
+import { WEBHOOK_LIMITS } from './webhooks/limits.ts';
+import { followOutbox } from './webhooks/outbox-notifications.ts';
+
 export const RELAY_LIMITS = {
   batch: 50,
   leaseSeconds: 15,
@@ -47,8 +51,8 @@ interface RelayDependencies {
 export interface OutboxRelay {
   /** Relays what is due; answers how many rows left. */
   runOnce(): Promise<number>;
-  /** Runs until `signal` aborts; `wake` shortens the wait. */
-  run(signal: AbortSignal, wake: () => Promise<void>): Promise<void>;
+  /** Runs until `signal` aborts; a notification from Postgres shortens the wait between two looks. */
+  run(signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -87,14 +91,17 @@ export function createOutboxRelay(dependencies: RelayDependencies): OutboxRelay 
 
   return {
     runOnce,
-    async run(signal, wake) {
+    async run(signal) {
+      const bell = createBell();
+      const following = followOutbox({ database, log, limits: WEBHOOK_LIMITS }, () => bell.ring(), signal, 'temporal');
       while (!signal.aborted) {
         const sent = await runOnce().catch((error: unknown) => {
           log.warn({ err: error }, 'the outbox could not be read');
           return 0;
         });
-        if (sent === 0) await wake();
+        if (sent === 0) await bell.wait(RELAY_LIMITS.pollIntervalMs, signal);
       }
+      await following;
     },
   };
 }

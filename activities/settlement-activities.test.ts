@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 
 import { type ScreeningOutcome, type ScreeningProvider, ScreeningUnavailable } from '../compliance/provider.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import type { Uuid } from '../domain/ids.ts';
 import { generateSigningKey } from '../keystone/pack.ts';
 import { createTestDatabase, type TestDatabase } from '../test/support/database.ts';
-import { quietRuntime } from '../test/support/quiet-runtime.ts';
 import { createSimulatedChain, type SimulatedChain } from '../test/support/simulated-settlement-chain.ts';
 import { type SeededPlatform, seedPlatform, seedSettlement } from '../test/support/seed-settlement.ts';
 import { createSettlementActivities } from './create-activities.ts';
@@ -48,7 +48,6 @@ function provider(kind: 'entity' | 'wallet'): ScreeningProvider {
 }
 
 beforeAll(async () => {
-  quietRuntime();
   db = await createTestDatabase();
   [seller, buyer] = await Promise.all([seedPlatform(db.ownerUrl), seedPlatform(db.ownerUrl)]);
 }, 60_000);
@@ -73,7 +72,7 @@ async function run<Name extends keyof SettlementActivities>(
   input: Parameters<SettlementActivities[Name]>[0],
   attempt = 1,
 ): Promise<Awaited<ReturnType<SettlementActivities[Name]>>> {
-  const environment = new MockActivityEnvironment({ attempt });
+  const environment = new MockActivityEnvironment({ attempt }, { logger: new DefaultLogger('ERROR') });
   return environment.run(activities[name] as never, input as never) as never;
 }
 

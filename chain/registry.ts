@@ -34,6 +34,8 @@ export interface RegistryClient {
   isCleared(settlementId: Uuid, partyHash: string): Promise<boolean>;
   /** False for unknown settlements and for settlements without parties. */
   areAllPartiesCleared(settlementId: Uuid): Promise<boolean>;
+  /** The latest word of one attester about one party; `NONE` when it never spoke. */
+  latestOf(settlementId: Uuid, partyHash: string, attester: string): Promise<ComplianceStatusName | 'NONE'>;
 }
 
 export function createRegistryClient(chain: Chain): RegistryClient {
@@ -54,5 +56,15 @@ export function createRegistryClient(chain: Chain): RegistryClient {
     isCleared: async (id, hash) => (await readContract(chain, target, 'isCleared', [uuidToBytes32(id), hash])) === true,
     areAllPartiesCleared: async (id) =>
       (await readContract(chain, target, 'areAllPartiesCleared', [uuidToBytes32(id)])) === true,
+    latestOf: async (id, hash, attester) =>
+      statusOfIndex(await readContract(chain, target, 'latestOf', [uuidToBytes32(id), hash, attester])),
   };
+}
+
+function statusOfIndex(index: unknown): ComplianceStatusName | 'NONE' {
+  if (index === 0n) return 'NONE';
+  for (const [name, value] of Object.entries(COMPLIANCE_STATUS)) {
+    if (BigInt(value) === index) return name as ComplianceStatusName;
+  }
+  throw new RangeError(`no compliance status has the index ${String(index)}`);
 }

@@ -4,12 +4,11 @@ import { type EventToTell, readEventToTell, storeMessages } from '../../db/webho
 import { KeystoneError } from '../../domain/errors.ts';
 import { isUuid, type Uuid } from '../../domain/ids.ts';
 import { eventMatches, stateEventType } from '../../domain/webhook-events.ts';
-import type { JsonValue } from '../../keystone/json.ts';
 import type { DispatchLog } from './dispatch.ts';
 import { WEBHOOK_LIMITS } from './limits.ts';
 import { messageBody, messageIdOf } from './message.ts';
 
-export type DepositInfoFor = (settlementId: Uuid, environmentId: Uuid) => Promise<readonly JsonValue[]>;
+export type DepositInfoFor = (settlementId: Uuid, environmentId: Uuid) => Promise<readonly object[]>;
 
 interface ExpansionDependencies {
   readonly database: Database;
@@ -102,7 +101,7 @@ async function depositsOf(
   row: OutboxRow,
   event: EventToTell,
   environmentId: Uuid,
-): Promise<readonly JsonValue[] | undefined> {
+): Promise<readonly object[] | undefined> {
   if (event.type !== DEPOSITS_OPENED) return undefined;
   try {
     return await inTime(depositInfoFor(event.settlement_id, environmentId));

@@ -1,5 +1,4 @@
 import type { EventToTell } from '../../db/webhook-deliveries.ts';
-import type { JsonValue } from '../../keystone/json.ts';
 import { WEBHOOK_LIMITS } from './limits.ts';
 
 /** The id under which an event is told, and by which receivers deduplicate. */
@@ -14,26 +13,30 @@ export function messageIdOf(eventId: string): string {
  * ISO 8601, whenever it is sent. `deposits` are the receiver's own deposit instructions; they are left out of a body that would
  * exceed the limit, since `deposit-info` still answers them.
  */
-export function messageBody(event: EventToTell, deposits?: readonly JsonValue[]): string {
+export function messageBody(event: EventToTell, deposits?: readonly object[]): string {
   const full = render(event, deposits);
   return deposits !== undefined && Buffer.byteLength(full) > WEBHOOK_LIMITS.messageBytes ? render(event) : full;
 }
 
-function render(event: EventToTell, deposits?: readonly JsonValue[]): string {
+function render(event: EventToTell, deposits?: readonly object[]): string {
   const timestamp = event.created_at.toISOString();
   const changed = event.from_state !== null && event.from_state !== event.to_state;
+  const settlement = {
+    settlement_id: event.settlement_id,
+    state: event.to_state,
+    ...(changed && { previous_state: event.from_state }),
+    settlement_type: event.settlement_type,
+    timestamp,
+    sequence: event.sequence,
+  };
   return JSON.stringify({
     event: event.type,
     id: messageIdOf(event.event_id),
     data: {
-      // First, so that no payload can pass itself off as the settlement's id or state.
+      ...settlement,
       ...event.payload,
-      settlement_id: event.settlement_id,
-      state: event.to_state,
-      ...(changed && { previous_state: event.from_state }),
-      settlement_type: event.settlement_type,
-      timestamp,
-      sequence: event.sequence,
+      // Once more after the payload, which must not pass itself off as another settlement or state.
+      ...settlement,
       ...(deposits !== undefined && { deposits }),
     },
     timestamp,

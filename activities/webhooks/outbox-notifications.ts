@@ -8,13 +8,14 @@ import type { WebhookLimits } from './limits.ts';
 const CHANNEL = 'keystone_outbox';
 
 /**
- * Calls `onWork` when an outbox row for webhooks was committed, until `signal` aborts. A broken connection is opened again; what was
+ * Calls `onWork` when an outbox row for the destination was committed, until `signal` aborts. A broken connection is opened again; what was
  * announced meanwhile is found by polling, and `onWork` is called once after each connect.
  */
 export async function followOutbox(
   dependencies: { database: Database; log: DispatchLog; limits: WebhookLimits },
   onWork: () => void,
   signal: AbortSignal,
+  destination: 'temporal' | 'webhook' = 'webhook',
 ): Promise<void> {
   const { database, log, limits } = dependencies;
   let pauseMs = limits.databasePauseMs;
@@ -22,7 +23,7 @@ export async function followOutbox(
     try {
       const client = await database.connect();
       pauseMs = limits.databasePauseMs;
-      await listenUntilClosed(client, onWork, signal);
+      await listenUntilClosed(client, destination, onWork, signal);
     } catch (error) {
       log.warn({ err: error }, 'no outbox notifications; polling goes on');
     }
@@ -31,13 +32,18 @@ export async function followOutbox(
   }
 }
 
-async function listenUntilClosed(client: Client, onWork: () => void, signal: AbortSignal): Promise<void> {
+async function listenUntilClosed(
+  client: Client,
+  destination: string,
+  onWork: () => void,
+  signal: AbortSignal,
+): Promise<void> {
   const closed = Promise.withResolvers<void>();
   const close = () => closed.resolve();
   client.on('end', close);
   client.on('error', close);
   client.on('notification', ({ payload }) => {
-    if (payload === 'webhook') onWork();
+    if (payload === destination) onWork();
   });
   signal.addEventListener('abort', close, { once: true });
   try {

@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { Client, Connection, type WorkflowHandleWithSignaledRunId } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  Worker,
-  type WorkflowBundle,
-} from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
 
 import type { SettlementActivities } from '../../activities/settlement-activities.ts';
 import type { SettlementState } from '../../domain/settlement-state.ts';

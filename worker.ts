@@ -1,0 +1,184 @@
+import { readFileSync } from 'node:fs';
+
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Wallet } from 'ethers';
+import { type Logger, pino } from 'pino';
+
+import { createSettlementActivities } from './activities/create-activities.ts';
+import { createDepositInfoReader } from './activities/deposit-info.ts';
+import { createOutboxRelay } from './activities/outbox-relay.ts';
+import { createSettlementChain } from './activities/settlement-chain.ts';
+import { parseAllowedPrivateRanges } from './activities/webhooks/address-policy.ts';
+import { createDeliveryActivities } from './activities/webhooks/delivery-activities.ts';
+import { webhookTaskQueue } from './activities/webhooks/delivery-contract.ts';
+import { createWebhookDispatcher } from './activities/webhooks/dispatch.ts';
+import { createWebhookSender } from './activities/webhooks/send.ts';
+import { createDeliveryStarter } from './activities/webhooks/start-delivery.ts';
+import { runSweeps } from './chain/run-sweeps.ts';
+import { createIndexer } from './chain/indexer.ts';
+import { createJournal, type Journal } from './chain/journal.ts';
+import { type Chain, createChain } from './chain/provider.ts';
+import { createProvidersFromEnvironment } from './compliance/providers.ts';
+import { createDatabase, type Database } from './db/pool.ts';
+import { parseConfiguration, type WorkerConfiguration, workerConfigurationSchema } from './domain/configuration.ts';
+import { signingKeyFromSeed } from './keystone/keys.ts';
+
+/** The worker: wires dependencies, runs until it is told to stop, nothing else. */
+
+/** For two cores (reference measurements); scale by more processes. Times in milliseconds unless they say otherwise. */
+const LIMITS = {
+  settlementActivities: 100,
+  deliveryActivities: 50,
+  cachedWorkflows: 500,
+  shutdownGrace: '10s',
+  shutdownForce: '15s',
+  stickyQueue: '5s',
+} as const;
+
+async function main(): Promise<void> {
+  const configuration = parseConfiguration(workerConfigurationSchema, process.env);
+  const log = pino({ level: configuration.LOG_LEVEL, base: { process: 'worker' } });
+  installRuntime(log);
+  const database = createDatabase({
+    url: configuration.DATABASE_URL,
+    poolSize: configuration.DATABASE_POOL_SIZE,
+    applicationName: 'keystone-worker',
+    onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+  });
+  const chains = configuration.KEYSTONE_CHAINS.map(createChain);
+  await Promise.all(chains.map((chain) => chain.checkChainId()));
+  const [coordinatorChain] = chains;
+  if (coordinatorChain === undefined) throw new Error('KEYSTONE_CHAINS is empty');
+
+  const engine = journalOf(database, coordinatorChain, configuration.ENGINE_PRIVATE_KEY, log);
+  const attester = journalOf(database, coordinatorChain, configuration.ATTESTER_PRIVATE_KEY, log);
+  const address = configuration.TEMPORAL_ADDRESS;
+  const [connection, native] = await Promise.all([
+    Connection.connect({ address }),
+    NativeConnection.connect({ address }),
+  ]);
+  const client = new Client({ connection, namespace: configuration.TEMPORAL_NAMESPACE });
+  const sender = createWebhookSender({
+    allowedPrivateRanges: parseAllowedPrivateRanges(configuration.WEBHOOK_ALLOWED_PRIVATE_RANGES),
+  });
+  const activities = createSettlementActivities({
+    database,
+    chain: createSettlementChain({ chain: coordinatorChain, engine, attester }),
+    providers: createProvidersFromEnvironment(process.env),
+    signingKey: signingKeyFromSeed(readFileSync(configuration.KEYSTONE_SIGNING_KEY_FILE, 'utf8').trim()),
+    identity: configuration.KEYSTONE_IDENTITY,
+    log,
+  });
+  const workers = await createWorkers(
+    configuration,
+    native,
+    { ...activities },
+    { ...createDeliveryActivities({ database, sender }) },
+  );
+  const stopping = new AbortController();
+  const loops = [
+    createOutboxRelay({ database, client, taskQueue: configuration.TEMPORAL_TASK_QUEUE, log }).run(stopping.signal),
+    createWebhookDispatcher({
+      database,
+      sender,
+      log,
+      ...createDeliveryStarter({ client, taskQueue: configuration.TEMPORAL_TASK_QUEUE }),
+      depositInfoFor: createDepositInfoReader({ database, coordinator: coordinatorChain }),
+    }).run(stopping.signal),
+    runSweeps([engine, attester], log, stopping.signal),
+    ...chains.map((chain) =>
+      createIndexer({ database, chain, configuration: chain.configuration, log }).start(stopping.signal),
+    ),
+  ];
+  await runUntilStopped(workers, loops, stopping, log);
+  for (const chain of chains) chain.close();
+  await Promise.all([connection.close(), native.close(), database.close()]);
+}
+
+function journalOf(database: Database, chain: Chain, privateKey: string, log: Logger): Journal {
+  return createJournal({
+    database,
+    chain,
+    signer: new Wallet(privateKey),
+    onEvent: (event) => log.info(event, `transaction ${event.kind}`),
+  });
+}
+
+async function createWorkers(
+  configuration: WorkerConfiguration,
+  connection: NativeConnection,
+  settlementActivities: object,
+  deliveryActivities: object,
+): Promise<Worker[]> {
+  const shared: Pick<WorkerOptions, 'connection' | 'namespace' | 'shutdownGraceTime' | 'shutdownForceTime'> = {
+    connection,
+    namespace: configuration.TEMPORAL_NAMESPACE,
+    shutdownGraceTime: LIMITS.shutdownGrace,
+    shutdownForceTime: LIMITS.shutdownForce,
+  };
+  const workflowsPath = new URL('./workflows/index.ts', import.meta.url).pathname;
+  const taskQueue = configuration.TEMPORAL_TASK_QUEUE;
+  return Promise.all([
+    Worker.create({
+      ...shared,
+      taskQueue,
+      workflowsPath,
+      activities: settlementActivities,
+      maxConcurrentActivityTaskExecutions: LIMITS.settlementActivities,
+      maxCachedWorkflows: LIMITS.cachedWorkflows,
+      stickyQueueScheduleToStartTimeout: LIMITS.stickyQueue,
+    }),
+    Worker.create({
+      ...shared,
+      taskQueue: webhookTaskQueue(taskQueue),
+      workflowsPath,
+      activities: deliveryActivities,
+      maxConcurrentActivityTaskExecutions: LIMITS.deliveryActivities,
+      maxCachedWorkflows: LIMITS.cachedWorkflows,
+    }),
+  ]);
+}
+
+/** Ends when a signal asks for it, or when any part ends by itself, which none should: the supervisor then starts the process anew. */
+async function runUntilStopped(
+  workers: Worker[],
+  loops: Promise<void>[],
+  stopping: AbortController,
+  log: Logger,
+): Promise<void> {
+  const stop = () => stopping.abort();
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  stopping.signal.addEventListener('abort', () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  });
+  const parts = [...workers.map((worker) => worker.run()), ...loops].map((part) => part.finally(stop));
+  log.info({ parts: parts.length }, 'worker is up');
+  const failed = (await Promise.allSettled(parts)).find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+/** Temporal's core logs through pino as well; once per process, before the first connection. */
+function installRuntime(log: Logger): void {
+  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+  const at = (level: keyof typeof levels) => (message: string, fields?: Record<string, unknown>) =>
+    log[levels[level]]({ ...fields }, message);
+  Runtime.install({
+    logger: {
+      log: (level, message, fields) => at(level)(message, fields),
+      trace: at('TRACE'),
+      debug: at('DEBUG'),
+      info: at('INFO'),
+      warn: at('WARN'),
+      error: at('ERROR'),
+    },
+    shutdownSignals: [],
+  });
+}
+
+main().catch((error: unknown) => {
+  // The logger may be what failed; standard error always works.
+  console.error(error instanceof Error ? error.stack : error);
+  process.exitCode = 1;
+});
