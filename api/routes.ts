@@ -1,0 +1,39 @@
+import type { ApiDependencies } from './dependencies.ts';
+import { healthz, healthzHandler, openapi, readyz, readyzHandler } from './health.ts';
+import { openApiDocument } from './openapi.ts';
+import { type Route, route } from './route.ts';
+import { confirmSettlementHandler } from './settlements/confirm.ts';
+import * as settlements from './settlements/contract.ts';
+import { createSettlementHandler } from './settlements/create.ts';
+import { decideComplianceHandler } from './settlements/decide.ts';
+import { getDepositInfoHandler } from './settlements/deposit-info.ts';
+import {
+  getProofHandler,
+  getSettlementHandler,
+  listSettlementEventsHandler,
+  listSettlementsHandler,
+} from './settlements/read.ts';
+import { rejectSettlementHandler } from './settlements/reject.ts';
+import * as templates from './templates/contract.ts';
+import { getTemplateHandler, listTemplatesHandler } from './templates/read.ts';
+
+/** The one table of operations. Validation, scopes, OpenAPI, the reference page and the fuzzer walk it. */
+export function createRoutes(dependencies: ApiDependencies, isDraining: () => boolean): readonly Route[] {
+  const routes: Route[] = [
+    route(settlements.createSettlement, createSettlementHandler(dependencies)),
+    route(settlements.listSettlements, listSettlementsHandler(dependencies)),
+    route(settlements.getSettlement, getSettlementHandler(dependencies)),
+    route(settlements.listSettlementEvents, listSettlementEventsHandler(dependencies)),
+    route(settlements.confirmSettlement, confirmSettlementHandler(dependencies)),
+    route(settlements.rejectSettlement, rejectSettlementHandler(dependencies)),
+    route(settlements.decideCompliance, decideComplianceHandler(dependencies)),
+    route(settlements.getProof, getProofHandler(dependencies)),
+    route(settlements.getDepositInfo, getDepositInfoHandler(dependencies)),
+    route(templates.listTemplates, listTemplatesHandler()),
+    route(templates.getTemplate, getTemplateHandler()),
+    route(healthz, healthzHandler()),
+    route(readyz, readyzHandler(dependencies.database, isDraining)),
+  ];
+  const document = { status: 200, body: openApiDocument([...routes.map(({ contract }) => contract), openapi]) };
+  return [...routes, route(openapi, async () => document)];
+}
