@@ -51,33 +51,38 @@ export interface Findings {
 
 export function createFindings(): Findings {
   const list: Check[] = [];
+  // Names and details may quote the pack (a chain's name, a header's member), so they are made printable here, once.
+  const add = (name: string, status: CheckStatus, detail: string, compared: Partial<Check>): void => {
+    list.push({ name: shown(name), status, ...compared, detail: shown(detail) });
+  };
   return {
     list,
     missing: [],
     equal: (name, expected, found, detail) => {
       const same = expected === found && expected !== undefined;
-      list.push(
-        same
-          ? { name, status: 'proved', detail }
-          : { name, status: 'refuted', expected: shown(expected), found: shown(found), detail },
-      );
+      add(name, same ? 'proved' : 'refuted', detail, same ? {} : { expected: shown(expected), found: shown(found) });
       return same;
     },
     holds: (name, condition, detail, found) => {
-      const shownValue = condition || found === undefined ? {} : { found: shown(found) };
-      list.push({ name, status: condition ? 'proved' : 'refuted', ...shownValue, detail });
+      add(
+        name,
+        condition ? 'proved' : 'refuted',
+        detail,
+        condition || found === undefined ? {} : { found: shown(found) },
+      );
       return condition;
     },
     open: (name, detail) => {
-      list.push({ name, status: 'not_checkable', detail });
+      add(name, 'not_checkable', detail, {});
     },
   };
 }
 
 export function shown(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value, decimalBigints) ?? 'nothing');
-  // A report is printed on terminals, and a pack is foreign input: an escape sequence in it must not reach the screen.
-  const printable = text.replaceAll(/[^\u0020-\u007e\u00a0-\uffff]/g, '\uFFFD');
+  // A report is printed on terminals, and a pack is foreign input: neither escape sequences nor marks that turn the
+  // direction of writing may reach the screen.
+  const printable = text.replaceAll(/\p{C}/gu, '\uFFFD');
   return printable.length > MAX_SHOWN ? `${printable.slice(0, MAX_SHOWN)}…` : printable;
 }
 

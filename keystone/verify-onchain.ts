@@ -5,7 +5,7 @@
 
 import { callData, expectedLog } from './abi.ts';
 import { evmChainNumber } from './caip.ts';
-import { type ChainReader, ChainUnavailable, guarded, isExactly } from './chain-reader.ts';
+import { type ChainBlock, type ChainReader, ChainUnavailable, guarded, isExactly } from './chain-reader.ts';
 import type { LegTerm, LogPoint, Pack, SettlementEvidence } from './pack-types.ts';
 import { type Findings, shown } from './report.ts';
 import {
@@ -99,6 +99,18 @@ async function checkChainOf(
   );
 }
 
+/** Some nodes answer the question for their finalised block with an error: then finality stays open, and nothing else. */
+async function finalisedBlock(reader: ChainReader): Promise<ChainBlock | undefined> {
+  try {
+    return await reader.getBlock('finalized');
+  } catch (error) {
+    if (error instanceof ChainUnavailable) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 /** The pack's blocks are blocks of the chain, final, of the stated time, and later than every decision. */
 async function checkBlocks(
   pack: Pack,
@@ -107,12 +119,11 @@ async function checkBlocks(
   reader: ChainReader,
   findings: Findings,
 ): Promise<void> {
-  const final = await reader.getBlock('finalized');
+  const final = await finalisedBlock(reader);
   const decidedMs = Math.max(...Object.values(pack.protocols).map((entry) => entry.decision_object.decided_at_ms));
   const evidence = pack.onchain_verification;
-  const beforeDecision = new Set(
-    [evidence.created, ...(evidence.attestations ?? [])].map((point) => point?.block_number),
-  );
+  const early = [evidence.created, ...(evidence.attestations ?? [])].filter((point) => point?.chain_id === chain);
+  const beforeDecision = new Set(early.map((point) => point?.block_number));
   const seen = new Map<number, LogPoint>(points.map((point) => [point.block_number, point]));
   const wrong: string[] = [];
   const unfinal: number[] = [];

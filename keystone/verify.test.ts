@@ -77,6 +77,33 @@ describe('the verdict', () => {
     },
   );
 
+  it.each([
+    ['an unsafe integer', '"compose_ts_ms":9007199254740993', 'UNSAFE_INTEGER'],
+    ['half a character', '"compose_ts_ms":1,"note":"\\ud800"', 'LONE_SURROGATE'],
+    ['nesting without end', `"compose_ts_ms":1,"deep":${'['.repeat(40)}${']'.repeat(40)}`, 'LIMIT_DEPTH'],
+  ])('refutes a pack with %s by name, in both modes', async (_what, replacement, code) => {
+    const text = settlementText.replace(/"compose_ts_ms":\d+/, replacement);
+    for (const mode of ['strict', 'compatible'] as const) {
+      const report = await verifyPack(text, { ...strict, mode });
+      expect([report.exit_code, refuted(report.checks)]).toEqual([1, ['pack is strict JSON']]);
+      expect(report.checks[0]?.found).toContain(code);
+    }
+  });
+
+  it('never repeats a control character of the pack: it is printed on terminals', async () => {
+    const pack = { ...fixture.settlementPack(), protocols: { '\u001b[2Jx402': {} }, tx: '\u001b[31m\u202e' };
+    for (const mode of ['strict', 'compatible'] as const) {
+      const report = await verifyPack(JSON.stringify(pack), { mode });
+      const printed = [
+        report.summary,
+        report.tx,
+        ...report.chains,
+        ...report.checks.flatMap((check) => Object.values(check)),
+      ];
+      expect(printed.join(' ')).not.toMatch(/\p{C}/u);
+    }
+  });
+
   it('prefers a refutation over an incomplete verification', async () => {
     const pack = fixture.settlementPack();
     const text = JSON.stringify({ ...pack, compose_ts_ms: 1 });

@@ -42,21 +42,41 @@ export async function verifyPack(text: string, options: VerificationOptions = {}
   }
   const findings = createFindings();
   const check = createSignatureCheck();
-  const lenient = readAs(() => parseCompatible(text));
-  if (lenient.problem !== undefined || lenient.pack === undefined) {
-    return notAPack(mode, lenient.problem ?? 'the text is not a JSON object');
+  const read = identify(text);
+  if (typeof read === 'string') {
+    return notAPack(mode, read);
   }
-  const missing = PACK_MEMBERS.filter((name) => !Object.hasOwn(lenient.pack ?? {}, name));
-  if (missing.length > 0 || !isJsonObject(lenient.pack['protocols'])) {
-    return notAPack(mode, `it lacks ${missing.join(', ') || 'protocols'}`);
+  if (read.problem !== undefined) {
+    findings.holds('pack is strict JSON', false, 'no text that two parsers would read differently', read.problem);
+    return report(mode, read.pack, findings);
   }
   attempt('pack can be read as the published verifier reads it', findings, () => {
-    checkCompatible(lenient.pack ?? {}, check, findings);
+    checkCompatible(read.pack, check, findings);
   });
   if (mode === 'strict') {
     await checkStrict(text, options, check, findings);
   }
-  return report(mode, lenient.pack, findings);
+  return report(mode, read.pack, findings);
+}
+
+/**
+ * Tells a pack from another file. A pack with an unsafe integer or half a character is a pack, and a refuted one.
+ * @returns a sentence when it is no pack
+ */
+function identify(text: string): { readonly pack: JsonObject; readonly problem?: string } | string {
+  const lenient = readAs(() => parseCompatible(text));
+  // Beyond the size limit nothing is parsed at all, by nobody's parser.
+  const isParsable = lenient.code !== 'LIMIT_BYTES' && lenient.code !== 'INVALID_JSON';
+  const read = lenient.problem !== undefined && isParsable ? readAs(() => JSON.parse(text) as unknown) : lenient;
+  if (read.pack === undefined) {
+    return lenient.problem ?? 'the text is not a JSON object';
+  }
+  const { pack } = read;
+  const missing = PACK_MEMBERS.filter((name) => !Object.hasOwn(pack, name));
+  if (missing.length > 0 || !isJsonObject(pack['protocols'])) {
+    return `it lacks ${missing.join(', ') || 'protocols'}`;
+  }
+  return lenient.problem === undefined ? { pack } : { pack, problem: lenient.problem };
 }
 
 async function checkStrict(
@@ -107,13 +127,13 @@ function attempt(name: string, findings: Findings, check: () => void): void {
   }
 }
 
-function readAs(parse: () => unknown): { pack?: JsonObject; problem?: string } {
+function readAs(parse: () => unknown): { pack?: JsonObject; problem?: string; code?: string } {
   try {
     const value = parse();
     return isJsonObject(value) ? { pack: value } : {};
   } catch (error) {
     if (error instanceof JsonRejected) {
-      return { problem: error.message };
+      return { problem: error.message, code: error.code };
     }
     throw error;
   }
