@@ -216,7 +216,9 @@ describe('the delivery workflow', () => {
     );
     await Promise.all([starter.startDelivery(input), starter.startDelivery(input)]);
     await handle.result();
+    const { runId } = await handle.describe();
     await starter.startDelivery(input);
+    expect((await handle.describe()).runId).toBe(runId);
     expect(receiver.received).toHaveLength(2);
   });
 
