@@ -13,7 +13,6 @@ import {
     Attestation,
     ComplianceStatus,
     CreateParams,
-    Fee,
     Leg,
     Opening,
     TokenStandard

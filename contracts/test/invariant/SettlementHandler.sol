@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import { IGate } from "../../src/interfaces/IGate.sol";
 import { ComplianceStatus, CreateParams, Fee, Leg, SettlementState } from "../../src/types/SettlementTypes.sol";
-import { BlocklistToken } from "../mocks/WeirdTokens.sol";
 import { SettlementLedger } from "./SettlementLedger.sol";
 
 /// @title Drives settlements at random. No action may revert: each picks a settlement on which it must succeed, or does nothing.

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import { Vm } from "forge-std/Vm.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
-import { CreateParams, Fee, Leg, SettlementState } from "../../src/types/SettlementTypes.sol";
+import { CreateParams, Leg, SettlementState } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
 import { BlocklistToken } from "../mocks/WeirdTokens.sol";
 

@@ -102,18 +102,14 @@ contract NoReturnToken {
     }
 }
 
-/// @dev Needs about 200k gas to move, as permissioned tokens with many compliance modules do.
-contract HeavyToken is PlainToken {
-    uint256 private constant STEPS = 1300;
+/// @dev Refuses to move with little gas, and cheaply, so that enough is left to book a credit for what was no fault of the token.
+contract GasHungryToken is PlainToken {
+    uint256 private constant NEEDED = 250_000;
 
-    bytes32 public sink;
+    error NeedsMoreGas();
 
     function _update(address from, address to, uint256 amount) internal override {
-        bytes32 word = sink;
-        for (uint256 i; i < STEPS; ++i) {
-            word = keccak256(abi.encode(word));
-        }
-        require(word != sink);
+        if (gasleft() < NEEDED) revert NeedsMoreGas();
         super._update(from, to, amount);
     }
 }
@@ -139,7 +135,7 @@ contract BlocklistToken is PlainToken {
     }
 }
 
-/// @dev Once armed, burns all gas, or returns or reverts with a megabyte.
+/// @dev Once armed, burns all gas, or returns or reverts with 200 kB, which would cost the caller as much to copy.
 contract GasBombToken is PlainToken {
     enum Bomb {
         None,
@@ -164,12 +160,12 @@ contract GasBombToken is PlainToken {
             super.transfer(to, amount);
             assembly {
                 mstore(0, 1)
-                return(0, 60000)
+                return(0, 200000)
             }
         }
         if (bomb == Bomb.Revert) {
             assembly {
-                revert(0, 60000)
+                revert(0, 200000)
             }
         }
         return super.transfer(to, amount);

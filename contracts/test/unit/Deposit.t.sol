@@ -2,19 +2,9 @@
 pragma solidity ^0.8.30;
 
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
-import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
-import { MAX_FEES, MAX_LEGS, MAX_PARTIES } from "../../src/types/Limits.sol";
-import {
-    ComplianceStatus,
-    CreateParams,
-    Fee,
-    Leg,
-    Opening,
-    SettlementState,
-    TokenStandard
-} from "../../src/types/SettlementTypes.sol";
+import { ComplianceStatus, CreateParams, Leg, Opening, SettlementState } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
 import { TestNft } from "../mocks/WeirdTokens.sol";
 
@@ -34,97 +24,6 @@ contract DepositTest is KeystoneTest {
         assertEq(escrow.openedWallet(terms.settlementId, BUYER), buyer.wallet);
         assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
         assertFalse(escrow.allLegsDeposited(terms.settlementId));
-    }
-
-    function test_LastDeposit_SwapsInTheSameTransaction() external {
-        CreateParams memory terms = dvp(1);
-        open(terms);
-        deposit(terms, 0);
-        fund(terms.legs[1]);
-        bytes32 id = terms.settlementId;
-        vm.expectEmit(address(escrow));
-        emit IKeystoneEscrow.LegDeposited(id, 1, buyer.wallet, address(cash), 0, CASH_AMOUNT);
-        vm.expectEmit(address(coordinator));
-        emit ISettlementCoordinator.StateTransition(id, 3, 4, 0);
-        vm.expectEmit(address(escrow));
-        emit IKeystoneEscrow.LegReleased(id, 0, buyer.wallet, address(bond), 0, BOND_AMOUNT);
-        vm.expectEmit(address(escrow));
-        emit IKeystoneEscrow.LegReleased(id, 1, seller.wallet, address(cash), 0, CASH_AMOUNT);
-        vm.expectEmit(address(coordinator));
-        emit ISettlementCoordinator.StateTransition(id, 4, 5, 0);
-        pay(terms, 1);
-
-        assertSwapped(terms);
-        assertTrue(escrow.allLegsDeposited(id));
-    }
-
-    function test_TheOrderOfDepositsDoesNotMatter() external {
-        CreateParams memory terms = dvp(1);
-        open(terms);
-        deposit(terms, 1);
-        deposit(terms, 0);
-        assertSwapped(terms);
-    }
-
-    function test_Fees_ComeOutOfTheLegsAmount() external {
-        CreateParams memory terms = dvp(1);
-        terms.legs[1].fees = new Fee[](2);
-        terms.legs[1].fees[0] = Fee(makeAddr("platform"), 100e6);
-        terms.legs[1].fees[1] = Fee(makeAddr("operator"), 25e6);
-        open(terms);
-        deposit(terms, 0);
-        fund(terms.legs[1]);
-        vm.expectEmit(address(escrow));
-        emit IKeystoneEscrow.FeePaid(terms.settlementId, 1, makeAddr("platform"), address(cash), 100e6);
-        pay(terms, 1);
-        assertEq(cash.balanceOf(makeAddr("platform")), 100e6);
-        assertEq(cash.balanceOf(makeAddr("operator")), 25e6);
-        assertEq(cash.balanceOf(seller.wallet), CASH_AMOUNT - 125e6);
-        assertEq(cash.balanceOf(address(escrow)), 0);
-    }
-
-    function testFuzz_FeesAndPayoutAddUpToTheDeposit(uint128 amount, uint96[4] memory fees, uint8 count) external {
-        CreateParams memory terms = dvp(1);
-        count = count % 5;
-        uint256 total;
-        terms.legs[1].fees = new Fee[](count);
-        for (uint256 i; i < count; ++i) {
-            terms.legs[1].fees[i] = Fee(address(uint160(0xfee0 + i)), uint256(fees[i]) + 1);
-            total += uint256(fees[i]) + 1;
-        }
-        terms.legs[1].amount = bound(amount, total + 1, type(uint128).max);
-        open(terms);
-        deposit(terms, 1);
-        deposit(terms, 0);
-        uint256 paid = cash.balanceOf(seller.wallet);
-        for (uint256 i; i < count; ++i) {
-            paid += cash.balanceOf(address(uint160(0xfee0 + i)));
-        }
-        assertEq(paid, terms.legs[1].amount);
-        assertEq(cash.balanceOf(address(escrow)), 0);
-    }
-
-    function test_Nft_IsSwappedAgainstCash() external {
-        TestNft nft = new TestNft();
-        Leg[] memory legs = new Leg[](2);
-        legs[0] = nftLegOf(address(nft), 42, SELLER, BUYER);
-        legs[1] = legOf(address(cash), CASH_AMOUNT, BUYER, SELLER);
-        CreateParams memory terms = termsWith(1, legs);
-        open(terms);
-        deposit(terms, 0);
-        assertEq(nft.ownerOf(42), address(escrow));
-        deposit(terms, 1);
-        assertEq(nft.ownerOf(42), buyer.wallet);
-        assertEq(cash.balanceOf(seller.wallet), CASH_AMOUNT);
-    }
-
-    function test_Erc3643_MovesByPlainTransfer() external {
-        CreateParams memory terms = dvp(1);
-        terms.legs[0].tokenStandard = TokenStandard.ERC3643;
-        open(terms);
-        deposit(terms, 0);
-        deposit(terms, 1);
-        assertSwapped(terms);
     }
 
     function test_RevertWhen_StandardDoesNotFitTheToken() external {
@@ -328,105 +227,12 @@ contract DepositTest is KeystoneTest {
         }
         vm.warp(terms.deadline - 1);
         pay(terms, 1);
-        assertSwapped(terms);
-    }
-
-    /// @dev Gas estimation finds the least gas with which the call succeeds. It must not find one that starves the swap.
-    function testFuzz_LastDeposit_SwapsOrDoesNothing_WhateverTheGas(uint256 gasLimit) external {
-        CreateParams memory terms = dvp(1);
-        open(terms);
-        deposit(terms, 0);
-        fund(terms.legs[1]);
-        gasLimit = bound(gasLimit, 30_000, 1_400_000);
-        bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
-        vm.prank(buyer.wallet);
-        (bool success,) = address(escrow).call{ gas: gasLimit }(call);
-        if (success) {
-            assertSwapped(terms);
-        } else {
-            assertEq(cash.balanceOf(buyer.wallet), CASH_AMOUNT);
-            assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
-        }
-    }
-
-    function testFuzz_Execute_PaysOrDoesNothing_WhateverTheGas(uint256 gasLimit) external {
-        CreateParams memory terms = failedAutoExecution(1);
-        gasLimit = bound(gasLimit, 30_000, 1_200_000);
-        vm.prank(stranger);
-        (bool success,) = address(coordinator).call{ gas: gasLimit }(abi.encodeCall(coordinator.execute, (terms)));
-        if (success) {
-            assertSwapped(terms);
-        } else {
-            assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
-        }
-        assertEq(escrow.creditOf(address(bond), 0, 0, buyer.wallet), 0);
-        assertEq(escrow.creditOf(address(cash), 0, 0, seller.wallet), 0);
-    }
-
-    function test_FailedAutoExecution_KeepsTheDeposit_AndAStrangerExecutes() external {
-        CreateParams memory terms = failedAutoExecution(1);
-        assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
-        assertEq(cash.balanceOf(address(escrow)), CASH_AMOUNT);
-        assertTrue(escrow.allLegsDeposited(terms.settlementId));
-
-        // Even after the deadline, since everything was paid in before it.
-        vm.warp(terms.deadline + GRACE - 1);
-        vm.prank(stranger);
-        coordinator.execute(terms);
-        assertSwapped(terms);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.InvalidTransition.selector, terms.settlementId, 5, 4)
-        );
-        coordinator.execute(terms);
-    }
-
-    function test_TheLargestSettlement_FitsIntoOneTransaction() external {
-        Leg[] memory legs = new Leg[](MAX_LEGS);
-        for (uint256 i; i < MAX_LEGS; ++i) {
-            legs[i] = legOf(address(cash), 1_000, i % 2 == 0 ? SELLER : BUYER, i % 2 == 0 ? BUYER : SELLER);
-            legs[i].fees = new Fee[](MAX_FEES);
-            for (uint256 j; j < MAX_FEES; ++j) {
-                legs[i].fees[j] = Fee(address(uint160(0xfee000 + 10 * i + j)), 1);
-            }
-        }
-        CreateParams memory terms = termsWith(1, legs);
-        bytes32[] memory parties = new bytes32[](MAX_PARTIES);
-        for (uint256 i; i < MAX_PARTIES; ++i) {
-            parties[i] = i < 4 ? terms.partyHashes[i] : keccak256(abi.encode(i));
-        }
-        terms.partyHashes = parties;
-        open(terms);
-        for (uint256 i; i + 1 < MAX_LEGS; ++i) {
-            deposit(terms, i);
-        }
-        fund(terms.legs[MAX_LEGS - 1]);
-        bytes memory call =
-            abi.encodeCall(escrow.depositLeg, (terms, MAX_LEGS - 1, buyer, seller, coordinator.hashTerms(terms)));
-        // 2^24 gas per transaction (EIP-7825), less what the calldata costs before the call begins.
-        uint256 available = (1 << 24) - 21_000 - 16 * call.length;
-        vm.prank(buyer.wallet);
-        (bool success,) = address(escrow).call{ gas: available }(call);
-        assertTrue(success);
         assertEq(stateOf(terms), SettlementState.FINALIZED);
-        assertEq(cash.balanceOf(address(escrow)), 0);
     }
 
     /// @dev So that expectRevert meets the deposit and not the preparations for it.
     function payExternally(CreateParams memory terms, uint256 legIndex) external {
         pay(terms, legIndex);
-    }
-
-    /// @dev No ordinary cause makes an automatic execution fail, so the gate is made to refuse it once.
-    function failedAutoExecution(uint256 number) internal returns (CreateParams memory terms) {
-        terms = dvp(number);
-        open(terms);
-        deposit(terms, 0);
-        fund(terms.legs[1]);
-        vm.mockCallRevert(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), "not now");
-        vm.expectEmit(address(escrow));
-        emit IKeystoneEscrow.ExecutionFailed(terms.settlementId, "not now");
-        pay(terms, 1);
-        vm.clearMockedCalls();
     }
 
     function expectNotOpen(CreateParams memory terms, uint8 state) private {
@@ -435,13 +241,5 @@ contract DepositTest is KeystoneTest {
             abi.encodeWithSelector(ISettlementCoordinator.DepositsNotOpen.selector, terms.settlementId, state)
         );
         this.payExternally(terms, 0);
-    }
-
-    function assertSwapped(CreateParams memory terms) private view {
-        assertEq(stateOf(terms), SettlementState.FINALIZED);
-        assertEq(bond.balanceOf(buyer.wallet), BOND_AMOUNT);
-        assertEq(cash.balanceOf(seller.wallet), CASH_AMOUNT);
-        assertEq(bond.balanceOf(address(escrow)), 0);
-        assertEq(cash.balanceOf(address(escrow)), 0);
     }
 }

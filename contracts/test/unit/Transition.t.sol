@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import { IAccessControl } from "@openzeppelin/contracts/access/IAccessControl.sol";
-import { IComplianceRegistry } from "../../src/interfaces/IComplianceRegistry.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
 import { ComplianceStatus, CreateParams, SettlementState } from "../../src/types/SettlementTypes.sol";

@@ -11,7 +11,7 @@ import {
     FalseToken,
     FeeToken,
     GasBombToken,
-    HeavyToken,
+    GasHungryToken,
     HookToken,
     NoReturnToken,
     PlainToken
@@ -19,8 +19,10 @@ import {
 
 contract WeirdTokensTest is KeystoneTest {
     uint256 private constant AMOUNT = 1000;
+    /// @dev What a wallet would give a last deposit. With forge's billion a gas bomb would leave enough for everybody.
+    uint256 private constant ORDINARY_GAS = 1_200_000;
     /// @dev Ways back in, see {arm}.
-    uint256 private constant ENTRIES = 9;
+    uint256 private constant ENTRIES = 10;
 
     function test_RevertWhen_TokenTakesAFee() external {
         FeeToken token = new FeeToken();
@@ -104,7 +106,9 @@ contract WeirdTokensTest is KeystoneTest {
         GasBombToken token = new GasBombToken();
         CreateParams memory terms = prepared(token);
         token.arm(GasBombToken.Bomb.Return);
-        pay(terms, 1);
+        bytes32 termsHash = coordinator.hashTerms(terms);
+        vm.prank(buyer.wallet);
+        escrow.depositLeg{ gas: ORDINARY_GAS }(terms, 1, buyer, seller, termsHash);
         assertEq(stateOf(terms), SettlementState.FINALIZED);
         assertEq(token.balanceOf(buyer.wallet), AMOUNT);
     }
@@ -121,7 +125,7 @@ contract WeirdTokensTest is KeystoneTest {
 
     /// @dev Whoever executes chooses the gas. Too little must fail as a whole, never turn an honest payout into a credit.
     function testFuzz_ExecutingWithLittleGas_CannotForceACredit(uint256 gasLimit) external {
-        HeavyToken token = new HeavyToken();
+        GasHungryToken token = new GasHungryToken();
         CreateParams memory terms = swapTerms(1, address(cash), AMOUNT, address(token), AMOUNT);
         open(terms);
         deposit(terms, 0);
@@ -235,9 +239,11 @@ contract WeirdTokensTest is KeystoneTest {
 
     function settleAndExpectCredit(CreateParams memory terms) private {
         address token = terms.legs[0].token;
+        bytes32 termsHash = coordinator.hashTerms(terms);
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.PayoutCredited(terms.settlementId, 0, buyer.wallet, token, 0, AMOUNT);
-        pay(terms, 1);
+        vm.prank(buyer.wallet);
+        escrow.depositLeg{ gas: ORDINARY_GAS }(terms, 1, buyer, seller, termsHash);
         assertEq(stateOf(terms), SettlementState.FINALIZED);
         assertEq(cash.balanceOf(seller.wallet), AMOUNT);
         assertEq(escrow.creditOf(token, 0, 0, buyer.wallet), AMOUNT);
@@ -261,8 +267,9 @@ contract WeirdTokensTest is KeystoneTest {
         if (entry == 4) call = abi.encodeCall(escrow.withdraw, (address(token), 0, 0, buyer.wallet));
         if (entry == 5) call = abi.encodeCall(coordinator.execute, (terms));
         if (entry == 6) call = abi.encodeCall(coordinator.timeout, (terms.settlementId));
-        // Two calls that nothing but the lock refuses, since they concern another settlement and a credit that exists.
+        // Three calls that nothing but the lock refuses, since they concern other settlements and a credit that exists.
         if (entry == 7) (target, call) = (address(escrow), abi.encodeCall(escrow.refund, (refundable())));
+        if (entry == 9) (target, call) = (address(escrow), abi.encodeCall(escrow.execute, (executable())));
         if (entry == 8) {
             address wallet = credited();
             (target, call) = (address(escrow), abi.encodeCall(escrow.withdraw, (wallet, 0, 0, seller.wallet)));
@@ -277,6 +284,16 @@ contract WeirdTokensTest is KeystoneTest {
         deposit(terms, 1);
         vm.prank(engine);
         coordinator.transition(terms.settlementId, SettlementState.ROLLED_BACK, "abort");
+    }
+
+    /// @dev Another settlement, complete, whose automatic execution failed.
+    function executable() private returns (CreateParams memory terms) {
+        terms = swapTerms(99, address(bond), AMOUNT, address(cash), AMOUNT);
+        open(terms);
+        deposit(terms, 0);
+        vm.mockCallRevert(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), "not now");
+        deposit(terms, 1);
+        vm.clearMockedCalls();
     }
 
     /// @dev A token in which the seller has a credit that could be delivered.
