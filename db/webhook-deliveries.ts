@@ -127,19 +127,17 @@ export async function claimFirstAttempts(
   leaseSeconds: number,
 ): Promise<DeliveryToAttempt[]> {
   return transaction.query<DeliveryToAttempt>(
-    `WITH due AS (
-       SELECT first.message_id, r.endpoint_id FROM unnest($1::uuid[], $2::int[]) AS r (endpoint_id, room) CROSS JOIN LATERAL (
-         SELECT d.message_id FROM keystone.webhook_deliveries d
+    `WITH due AS MATERIALIZED (
+       SELECT first.place FROM unnest($1::uuid[], $2::int[]) AS r (endpoint_id, room) CROSS JOIN LATERAL (
+         SELECT d.ctid AS place FROM keystone.webhook_deliveries d
          WHERE d.endpoint_id = r.endpoint_id AND d.status = 'pending' AND d.due_at <= clock_timestamp()
-         ORDER BY d.due_at LIMIT r.room
+         ORDER BY d.due_at LIMIT r.room FOR UPDATE SKIP LOCKED
        ) first
-     ), locked AS (
-       SELECT d.message_id, d.endpoint_id FROM keystone.webhook_deliveries d JOIN due USING (message_id, endpoint_id)
-       WHERE d.status = 'pending' AND d.due_at <= clock_timestamp() FOR UPDATE OF d SKIP LOCKED
      )
      UPDATE keystone.webhook_deliveries d SET due_at = clock_timestamp() + make_interval(secs => $3)
-     FROM locked, keystone.webhook_messages m, keystone.webhook_endpoints p
-     WHERE d.message_id = locked.message_id AND d.endpoint_id = locked.endpoint_id
+     FROM keystone.webhook_messages m, keystone.webhook_endpoints p
+     -- By place, which a locked row keeps: the planner cannot guess how few rows come out of the limit, and would scan the table.
+     WHERE d.ctid = ANY (ARRAY(SELECT place FROM due))
        AND m.environment_id = d.environment_id AND m.id = d.message_id AND p.id = d.endpoint_id
      RETURNING ${DELIVERY_COLUMNS}`,
     [rooms.map(({ endpointId }) => endpointId), rooms.map(({ room }) => room), leaseSeconds],
