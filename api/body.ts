@@ -1,10 +1,11 @@
 import type { Request } from 'express';
 
-import { KeystoneError } from '../domain/errors.ts';
+import { type ErrorCode, KeystoneError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import {
   isJsonObject,
   JsonRejected,
+  type JsonRejection,
   type JsonObject,
   type JsonValue,
   parseJson,
@@ -47,9 +48,14 @@ async function readBytes(request: Request): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+const TOO_LARGE = `A body has at most ${LIMITS.maximumBodyBytes} bytes.`;
+
 function tooLarge(): KeystoneError {
-  return new KeystoneError('body_too_large', `A body has at most ${LIMITS.maximumBodyBytes} bytes.`);
+  return new KeystoneError('body_too_large', TOO_LARGE);
 }
+
+/** Longest place that an answer names: a pointer repeats the caller's own member names. */
+const POINTER_LENGTH = 300;
 
 const JSON_MEDIA_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/;
 
@@ -74,36 +80,32 @@ export function parseBody(text: string): JsonValue {
   }
 }
 
+const NOT_JSON = { code: 'malformed_json', detail: 'The body is not valid JSON (RFC 8259, RFC 7493).' } as const;
+const TOO_MANY = { code: 'malformed_request', detail: 'The body is nested too deeply or has too many parts.' } as const;
+const OUT_OF_RANGE = { code: 'validation_failed', detail: 'A value of the body is out of range.' } as const;
+
+const REJECTIONS: Readonly<Record<JsonRejection, { readonly code: ErrorCode; readonly detail: string }>> = {
+  INVALID_JSON: NOT_JSON,
+  REJECT_DUPLICATE_MEMBER: NOT_JSON,
+  LONE_SURROGATE: NOT_JSON,
+  NOT_JSON_DATA: NOT_JSON,
+  LIMIT_BYTES: { code: 'body_too_large', detail: TOO_LARGE },
+  LIMIT_DEPTH: TOO_MANY,
+  LIMIT_MEMBERS: TOO_MANY,
+  LIMIT_ITEMS: TOO_MANY,
+  LIMIT_NODES: TOO_MANY,
+  UNSAFE_INTEGER: OUT_OF_RANGE,
+  NOT_AN_INTEGER: OUT_OF_RANGE,
+  LIMIT_STRING: OUT_OF_RANGE,
+};
+
 function rejectionError(rejected: JsonRejected): KeystoneError {
+  const { code, detail } = REJECTIONS[rejected.code];
   const sentence = rejected.message.slice(rejected.message.indexOf(': ') + 2);
-  const fields = [{ pointer: rejected.path, detail: `${sentence}.` }];
-  switch (rejected.code) {
-    case 'LIMIT_BYTES':
-      return tooLarge();
-    case 'INVALID_JSON':
-    case 'REJECT_DUPLICATE_MEMBER':
-    case 'LONE_SURROGATE':
-    case 'NOT_JSON_DATA':
-      return new KeystoneError('malformed_json', 'The body is not valid JSON (RFC 8259, RFC 7493).', {
-        fields,
-        cause: rejected,
-      });
-    case 'LIMIT_DEPTH':
-    case 'LIMIT_MEMBERS':
-    case 'LIMIT_ITEMS':
-    case 'LIMIT_NODES':
-      return new KeystoneError('malformed_request', 'The body is nested too deeply or has too many parts.', {
-        fields,
-        cause: rejected,
-      });
-    case 'UNSAFE_INTEGER':
-    case 'NOT_AN_INTEGER':
-    case 'LIMIT_STRING':
-      return new KeystoneError('validation_failed', 'A value of the body is out of range.', {
-        fields,
-        cause: rejected,
-      });
-  }
+  return new KeystoneError(code, detail, {
+    fields: [{ pointer: rejected.path.slice(0, POINTER_LENGTH), detail: `${sentence}.` }],
+    cause: rejected,
+  });
 }
 
 /** A string or a number token. An unterminated string takes the rest, so that a scan stays linear. */

@@ -92,7 +92,7 @@ function parameters(contract: RouteContract, collect: Collect): Json[] {
 }
 
 function shapeOf(schema: z.ZodType | undefined): [string, z.ZodType][] {
-  return schema instanceof z.ZodObject ? Object.entries(schema.shape as Record<string, z.ZodType>) : [];
+  return schema instanceof z.ZodObject ? Object.entries<z.ZodType>(schema.shape) : [];
 }
 
 /** Codes that any operation may answer with, by what it takes. */

@@ -1,5 +1,8 @@
 import type { ApiDependencies } from './dependencies.ts';
 import { healthz, healthzHandler, openapi, readyz, readyzHandler } from './health.ts';
+import * as instructions from './instructions/contract.ts';
+import { cancelInstructionHandler, getInstructionHandler, listInstructionsHandler } from './instructions/read.ts';
+import { submitInstructionHandler } from './instructions/submit.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Route, route } from './route.ts';
 import { confirmSettlementHandler } from './settlements/confirm.ts';
@@ -16,6 +19,16 @@ import {
 import { rejectSettlementHandler } from './settlements/reject.ts';
 import * as templates from './templates/contract.ts';
 import { getTemplateHandler, listTemplatesHandler } from './templates/read.ts';
+import * as endpoints from './webhook-endpoints/contract.ts';
+import { listDeliveriesHandler, testEndpointHandler } from './webhook-endpoints/deliveries.ts';
+import {
+  createEndpointHandler,
+  deleteEndpointHandler,
+  getEndpointHandler,
+  listEndpointsHandler,
+  rotateSecretHandler,
+  updateEndpointHandler,
+} from './webhook-endpoints/manage.ts';
 
 /** The one table of operations. Validation, scopes, OpenAPI, the reference page and the fuzzer walk it. */
 export function createRoutes(dependencies: ApiDependencies, isDraining: () => boolean): readonly Route[] {
@@ -29,8 +42,20 @@ export function createRoutes(dependencies: ApiDependencies, isDraining: () => bo
     route(settlements.decideCompliance, decideComplianceHandler(dependencies)),
     route(settlements.getProof, getProofHandler(dependencies)),
     route(settlements.getDepositInfo, getDepositInfoHandler(dependencies)),
+    route(instructions.submitInstruction, submitInstructionHandler(dependencies)),
+    route(instructions.listInstructions, listInstructionsHandler(dependencies)),
+    route(instructions.getInstruction, getInstructionHandler(dependencies)),
+    route(instructions.cancelInstruction, cancelInstructionHandler(dependencies)),
     route(templates.listTemplates, listTemplatesHandler()),
     route(templates.getTemplate, getTemplateHandler()),
+    route(endpoints.createEndpoint, createEndpointHandler(dependencies)),
+    route(endpoints.listEndpoints, listEndpointsHandler(dependencies)),
+    route(endpoints.getEndpoint, getEndpointHandler(dependencies)),
+    route(endpoints.updateEndpoint, updateEndpointHandler(dependencies)),
+    route(endpoints.deleteEndpoint, deleteEndpointHandler(dependencies)),
+    route(endpoints.testEndpoint, testEndpointHandler(dependencies)),
+    route(endpoints.rotateSecret, rotateSecretHandler(dependencies)),
+    route(endpoints.listDeliveries, listDeliveriesHandler(dependencies)),
     route(healthz, healthzHandler()),
     route(readyz, readyzHandler(dependencies.database, isDraining)),
   ];

@@ -46,14 +46,10 @@ export function confirmSettlementHandler(dependencies: ApiDependencies): Handler
 }
 
 function mustConfirm(decision: PartyDecision): decision is Extract<PartyDecision, { standing: 'pending' }> {
-  switch (decision.standing) {
-    case 'pending':
-      return true;
-    case 'confirmed':
-      return false;
-    case 'rejected':
-      throw new KeystoneError('confirm_after_rejection', 'The settlement was rejected.');
+  if (decision.standing === 'rejected') {
+    throw new KeystoneError('confirm_after_rejection', 'The settlement was rejected.');
   }
+  return decision.standing === 'pending';
 }
 
 async function recordConfirmation(

@@ -42,12 +42,8 @@ export function rejectSettlementHandler(dependencies: ApiDependencies): Handler<
 }
 
 function mustReject(decision: PartyDecision): decision is Extract<PartyDecision, { standing: 'pending' }> {
-  switch (decision.standing) {
-    case 'pending':
-      return true;
-    case 'rejected':
-      return false;
-    case 'confirmed':
-      throw new KeystoneError('reject_after_confirmation', 'Your party has confirmed.');
+  if (decision.standing === 'confirmed') {
+    throw new KeystoneError('reject_after_confirmation', 'Your party has confirmed.');
   }
+  return decision.standing === 'pending';
 }

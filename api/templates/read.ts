@@ -4,6 +4,10 @@ import { notFound } from '../problems.ts';
 import type { Handler } from '../route.ts';
 import type * as contract from './contract.ts';
 
+function cursorOf(template: SettlementTemplate): string {
+  return positionCursor({ id: template.id, created_key: template.createdAt.replace('Z', '000Z') });
+}
+
 /** Templates are data of the program, the same for every tenant. */
 export function listTemplatesHandler(): Handler<typeof contract.listTemplates> {
   return async ({ query }) => {
@@ -16,8 +20,6 @@ export function listTemplatesHandler(): Handler<typeof contract.listTemplates> {
       total: SETTLEMENT_TEMPLATES.length,
       hasMore: start + page.limit < SETTLEMENT_TEMPLATES.length,
     };
-    const cursorOf = (template: SettlementTemplate) =>
-      positionCursor({ id: template.id, created_key: template.createdAt.replace('Z', '000Z') });
     return { status: 200, body: envelope(query, listed, showTemplate, cursorOf) };
   };
 }

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+
+import { announceCreation, insertSettlement, type ResolvedLeg } from '../../db/create-settlement.ts';
+import {
+  adoptMatchedInstruction,
+  candidateHasWallet,
+  type InstructionLeg,
+  lockMatchCandidates,
+  type MatchCandidate,
+  type NewInstruction,
+  readInstruction,
+} from '../../db/instructions.ts';
+import { sqlState, type Transaction, UNIQUE_VIOLATION } from '../../db/pool.ts';
+import { isTradeReferenceSettled } from '../../db/settlements.ts';
+import { KeystoneError } from '../../domain/errors.ts';
+import type { Uuid } from '../../domain/ids.ts';
+import { payerAndPayee } from '../../domain/legs.ts';
+import { LIMITS } from '../../domain/limits.ts';
+import { type MatchableInstruction, matchInstructions, type MatchRefusal } from '../../domain/matching.ts';
+import type { SettlementTemplate } from '../../domain/templates.ts';
+import { triggeredBy } from '../dependencies.ts';
+import type { PlatformCaller } from '../route.ts';
+import { refusal } from '../trade-rules.ts';
+
+interface MatchInput {
+  readonly caller: PlatformCaller;
+  readonly stated: NewInstruction;
+  readonly template: SettlementTemplate;
+  readonly requestId: string;
+  readonly nowMs: number;
+}
+
+export interface MatchOutcome {
+  readonly settlementId?: Uuid;
+  /** Why the oldest instruction that waits under this reference does not fit. */
+  readonly matchRefusal?: MatchRefusal;
+}
+
+/**
+ * Looks for the other side among the instructions that wait under the same reference, oldest first. The candidates stay locked, and all
+ * submissions of the reference wait for this transaction: of any number at once, each takes part in one settlement at most.
+ * Throws `trade_reference_taken` and `wallet_shared`.
+ */
+export async function matchWithPending(transaction: Transaction, input: MatchInput): Promise<MatchOutcome> {
+  const { stated, nowMs } = input;
+  const candidates = await lockMatchCandidates(transaction, stated.tradeReference, LIMITS.maximumMatchCandidates);
+  if (await isTradeReferenceSettled(transaction, stated.tradeReference)) throw taken();
+  let firstRefusal: MatchRefusal | undefined;
+  for (const candidate of candidates) {
+    const result = matchInstructions(matchable(stated), candidateMatchable(candidate), nowMs);
+    if (result.matched) return { settlementId: await settle(transaction, input, candidate, result.deadlineMs) };
+    firstRefusal ??= result.refusal;
+  }
+  return firstRefusal === undefined ? {} : { matchRefusal: firstRefusal };
+}
+
+function taken(): KeystoneError {
+  return refusal('trade_reference_taken', '/trade_reference', 'A settlement of this trade reference exists already.');
+}
+
+function matchable(stated: NewInstruction): MatchableInstruction {
+  return { templateSlug: stated.templateSlug, role: stated.role, legs: stated.legs, deadlineMs: stated.deadlineMs };
+}
+
+function candidateMatchable(candidate: MatchCandidate): MatchableInstruction {
+  return {
+    templateSlug: candidate.template_slug,
+    role: candidate.role,
+    legs: candidate.legs,
+    deadlineMs: candidate.timeout_at.getTime(),
+  };
+}
+
+/** The settlement is born with both parties confirmed; the first instruction's party and legs come first. */
+async function settle(
+  transaction: Transaction,
+  input: MatchInput,
+  candidate: MatchCandidate,
+  deadlineMs: number,
+): Promise<Uuid> {
+  const { caller, stated, template, requestId } = input;
+  if (await candidateHasWallet(transaction, candidate.id, stated.party.wallet_address)) {
+    throw refusal('wallet_shared', '/party/wallet_address', 'Two parties of a trade need different wallets.');
+  }
+  const settlementId = randomUUID();
+  // Row-level security shows the candidate only to its own environment.
+  const bothMine = (await readInstruction(transaction, candidate.id)) !== undefined;
+  await insertSettlement(transaction, {
+    id: settlementId,
+    environmentId: caller.environmentId,
+    platformId: caller.platformId,
+    settlementType: bothMine ? 'single_platform' : 'cross_platform',
+    origin: 'instructions',
+    template,
+    tradeReference: stated.tradeReference,
+    state: 'INSTRUCTED',
+    deadlineMs,
+    externalReference: stated.party.external_reference,
+    idempotencyKey: stated.idempotencyKey,
+    requestId,
+    parties: [ownParty(stated)],
+    legs: candidate.legs.map((leg) => settledLeg(leg, candidate.role, stated)),
+  }).catch((error: unknown) => {
+    throw sqlState(error) === UNIQUE_VIOLATION ? taken() : error;
+  });
+  await adoptMatchedInstruction(transaction, {
+    candidateId: candidate.id,
+    settlementId,
+    partyId: randomUUID(),
+    position: 0,
+    participantId: randomUUID(),
+  });
+  await announceCreation(transaction, settlementId, {
+    triggeredBy: triggeredBy(caller),
+    requestId,
+    payload: { origin: 'instructions', template_slug: template.slug, trade_reference: stated.tradeReference },
+    confirmations: [],
+  });
+  return settlementId;
+}
+
+function ownParty(stated: NewInstruction) {
+  return {
+    position: 1,
+    role: stated.role,
+    externalReference: stated.party.external_reference,
+    name: stated.party.name ?? undefined,
+    walletAddress: stated.party.wallet_address,
+    chainId: stated.party.chain_id ?? undefined,
+    country: stated.party.country ?? undefined,
+  };
+}
+
+/** The first side's leg, with our own reference of it. */
+function settledLeg(leg: InstructionLeg, firstRole: string, stated: NewInstruction): ResolvedLeg {
+  const ours = stated.legs.find((own) => own.chainId === leg.chainId && own.instrumentId === leg.instrumentId);
+  const { payerRole, payeeRole } = payerAndPayee(firstRole, leg.direction, [firstRole, stated.role]);
+  return {
+    ...leg,
+    amount: BigInt(leg.amount),
+    externalReference: ours?.externalReference,
+    partyRole: firstRole,
+    payerRole,
+    payeeRole,
+  };
+}
