@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { at, mutable } from './testing/forgery.ts';
 import { simulatedChain } from './testing/simulated-chain.ts';
 import * as fixture from './testing/packs.ts';
 import { composeDecisions, decisionSetDigest, verifyPack } from './pack.ts';
@@ -52,6 +53,50 @@ describe('an honest pack', () => {
 
   it('is the same bytes for the same input and salts', () => {
     expect(JSON.stringify(fixture.settlementPack())).toBe(JSON.stringify(fixture.settlementPack()));
+  });
+});
+
+/** One change to a pack and the published check that must see it; nothing is recomputed after the change. */
+const PUBLISHED: readonly (readonly [string, readonly string[], string])[] = [
+  ['settlement_ref == sha256:JCS(settlement_attestation)', ['settlement', 'attestation'], 'settlement_result'],
+  ['passport_ref recomputes', ['passport_object'], 'agent_id'],
+  ['[x402] mandate_ref recomputes', ['protocols', 'x402', 'mandate_object'], 'type'],
+  ['[mpp] policy_bound_ref recomputes', ['protocols', 'mpp', 'policy_object'], 'type'],
+  ['[ap2] decision_ref recomputes', ['protocols', 'ap2', 'decision_object'], 'salt'],
+  ['[a2a] execution_ref recomputes', ['protocols', 'a2a', 'execution_object'], 'outcome'],
+  ['[x402] mandate embeds passport_ref', ['protocols', 'x402', 'mandate_object'], 'passport_ref'],
+  ['[x402] policy embeds mandate_ref', ['protocols', 'x402', 'policy_object'], 'mandate_ref'],
+  ['[x402] decision embeds policy_bound_ref', ['protocols', 'x402', 'decision_object'], 'policy_bound_ref'],
+  ['[x402] execution embeds decision_ref', ['protocols', 'x402', 'execution_object'], 'decision_ref'],
+  [
+    '[x402] execution binds shared settlement_ref + this tx',
+    ['protocols', 'x402', 'execution_object', 'settlement'],
+    'tx_id',
+  ],
+  ['[x402] decision signature valid + covers decision object', ['protocols', 'x402', 'decision_signature'], 'jws'],
+  ['[x402] decision signature valid + covers decision object', ['protocols', 'x402', 'decision_object'], 'asset'],
+  ['all four protocols converge on ONE settlement_ref', ['protocols', 'a2a'], 'settlement_ref'],
+];
+
+describe('compatible mode', () => {
+  it.each(PUBLISHED)('%s: sees a change of %j %s', async (name, path, member) => {
+    const pack = mutable(fixture.paymentPack());
+    const holder = at(pack, ...path);
+    holder[member] = flip(JSON.stringify(holder[member]).slice(1, -1));
+    const report = await verifyPack(JSON.stringify(pack), { mode: 'compatible' });
+    expect(refuted(report.checks)).toContain(name);
+  });
+
+  it('sees equal mandates, equal trust queries and a composition after the block', async () => {
+    const pack = mutable(fixture.paymentPack());
+    pack['compose_ts_ms'] = Number(at(pack, 'settlement_block')['timestamp_s']) * 1000;
+    Object.assign(at(pack, 'protocols', 'mpp'), at(pack, 'protocols', 'x402'));
+    const report = await verifyPack(JSON.stringify(pack), { mode: 'compatible' });
+    expect(refuted(report.checks)).toEqual([
+      'compose timestamp precedes settlement block',
+      'four protocol-distinct mandate_refs',
+      'four protocol-distinct trust_query_refs',
+    ]);
   });
 });
 
@@ -202,6 +247,14 @@ describe('with a reader of the chain', () => {
     expect(refuted((await verify(chain.reader)).checks)).toContain('on chain: decision set digest anchored');
     chain.receipts.clear();
     expect(refuted((await verify(chain.reader)).checks)).toContain('on chain: execution recorded');
+  });
+
+  it('a receipt of another block is refuted', async () => {
+    const chain = simulatedChain();
+    for (const [hash, receipt] of chain.receipts) {
+      chain.receipts.set(hash, { ...receipt, blockHash: flip(receipt.blockHash) });
+    }
+    expect(refuted((await verify(chain.reader)).checks)).toContain('on chain: settlement created under these terms');
   });
 
   // For each log that an honest settlement leaves: any change to it is seen by the check that is named after it.
