@@ -69,7 +69,7 @@ export interface Chain {
   block(tag: BlockTag): Promise<Block | undefined>;
   /** Answers the returned bytes. Throws RpcError when the call reverts (`data` holds the contract's error). */
   call(request: CallRequest, block?: BlockTag): Promise<string>;
-  /** Throws RpcError when the call would revert. */
+  /** Estimates on the newest block, as `call` does: by default some nodes take the pending one. Throws RpcError when the call would revert. */
   estimateGas(request: CallRequest): Promise<bigint>;
   code(address: string): Promise<string>;
   balance(address: string): Promise<bigint>;
@@ -122,7 +122,7 @@ export function createChain(configuration: ChainConfiguration): Chain {
     call: async (request, tag = 'latest') =>
       toText(await send('eth_call', [rpcCall(request), rpcTag(tag)]), chainId, 'eth_call'),
     estimateGas: async (request) =>
-      toBigInt(await send('eth_estimateGas', [rpcCall(request)]), chainId, 'eth_estimateGas'),
+      toBigInt(await send('eth_estimateGas', [rpcCall(request), 'latest']), chainId, 'eth_estimateGas'),
     code: async (address) => toText(await ask('eth_getCode', [address, 'latest']), chainId, 'eth_getCode'),
     balance: (address) => quantity('eth_getBalance', [address, 'latest']),
     transactionCount: async (address, tag) => Number(await quantity('eth_getTransactionCount', [address, rpcTag(tag)])),
