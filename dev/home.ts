@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -47,4 +47,14 @@ export function forgetData(home: Home, chainId: number): void {
     rmSync(path, { recursive: true, force: true });
   }
   mkdirSync(home.data, { mode: 0o711 });
+}
+
+/** Gives each start logs of its own; those of the start before are kept as `<name>.log.previous`. Nothing may be running. */
+export function setLogsAside(home: Home): void {
+  for (const name of readdirSync(home.logs)) {
+    // Not the log of the tests, which may be running beside.
+    if (name.endsWith('.log') && !name.startsWith('test-')) {
+      renameSync(join(home.logs, name), join(home.logs, `${name}.previous`));
+    }
+  }
 }

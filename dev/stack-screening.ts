@@ -18,6 +18,7 @@ const LSEG_VARIABLES = [
   'LSEG_API_SECRET',
   'LSEG_GROUP_ID',
   'LSEG_REQUESTS_PER_SECOND',
+  'LSEG_SIMULATED',
 ];
 const CIPHEROWL_VARIABLES = [
   'CIPHEROWL_BASE_URL',
@@ -26,6 +27,7 @@ const CIPHEROWL_VARIABLES = [
   'CIPHEROWL_AUDIENCE',
   'CIPHEROWL_CONFIG',
   'CIPHEROWL_REQUESTS_PER_SECOND',
+  'CIPHEROWL_SIMULATED',
 ];
 
 function given(launch: Launch, names: readonly string[]): Record<string, string | undefined> {

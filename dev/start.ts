@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 import { watchAncestors } from './ancestors.ts';
-import { createHome, forgetData, type Home, locateHome } from './home.ts';
+import { createHome, forgetData, type Home, locateHome, setLogsAside } from './home.ts';
 import { type Launch, variable } from './launch.ts';
 import { takeLauncherLock } from './launcher-lock.ts';
 import { createProcessRegistry } from './process-registry.ts';
@@ -102,6 +102,7 @@ async function prepare(home: Home, steps: Steps, values: Arguments): Promise<Lau
   const ended = await registry.endLeftovers();
   if (ended.length > 0)
     steps.say(`note    an earlier start was killed; ended what it left running: ${ended.join(', ')}`);
+  setLogsAside(home);
   const launch: Launch = {
     home,
     secrets: createSecretStore(home.secrets),

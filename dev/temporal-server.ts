@@ -2,15 +2,15 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname } from 'node:path';
 
 import { Connection } from '@temporalio/client';
-import proto from '@temporalio/proto';
 
 import { SEARCH_ATTRIBUTES } from '../workflows/search-attributes.ts';
 import { type OnSpawn, type RunningProcess, startProcess, waitUntilReady } from './processes.ts';
 import { temporalVersion } from './temporal-binary.ts';
 
+export { registerSearchAttributes } from '../deploy/temporal-namespace.ts';
 export { findTemporal } from './temporal-binary.ts';
 
-/** The Temporal development server with its UI, on a database file, and the registration of our search attributes. */
+/** The Temporal development server with its UI, on a database file. */
 
 const LIMITS = { startMs: 60_000, callMs: 5_000, stopMs: 15_000 } as const;
 
@@ -24,14 +24,8 @@ const DYNAMIC_CONFIGURATION = {
   'frontend.enableServerVersionCheck': 'false',
 } as const;
 
-const { IndexedValueType } = proto.temporal.api.enums.v1;
-
-/** Names of the types on the command line and in the operator service. */
-const ATTRIBUTE_TYPES = {
-  KEYWORD: { flag: 'Keyword', code: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD },
-  KEYWORD_LIST: { flag: 'KeywordList', code: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST },
-  BOOL: { flag: 'Bool', code: IndexedValueType.INDEXED_VALUE_TYPE_BOOL },
-} as const;
+/** Names of the types on the command line of the server. */
+const ATTRIBUTE_FLAGS = { KEYWORD: 'Keyword', KEYWORD_LIST: 'KeywordList', BOOL: 'Bool' } as const;
 
 export interface TemporalOptions {
   /** Path from `findTemporal`. */
@@ -91,7 +85,7 @@ function serverArguments(options: TemporalOptions): string[] {
     ...Object.entries(DYNAMIC_CONFIGURATION).map(([name, value]) => ['--dynamic-config-value', `${name}=${value}`]),
     ...Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => [
       '--search-attribute',
-      `${name}=${ATTRIBUTE_TYPES[type].flag}`,
+      `${name}=${ATTRIBUTE_FLAGS[type]}`,
     ]),
   ];
   return groups.flat();
@@ -126,33 +120,5 @@ async function isReady(address: string, namespace: string): Promise<boolean> {
     return false;
   } finally {
     await connection?.close();
-  }
-}
-
-/**
- * Makes our search attributes known to a server that is not ours. Safe to repeat and to run twice at once. `address` is host:port.
- * @throws Error when the server cannot be reached or has an attribute of ours with another type.
- */
-export async function registerSearchAttributes(target: { address: string; namespace: string }): Promise<string[]> {
-  const { address, namespace } = target;
-  const connection = await Connection.connect({ address, connectTimeout: LIMITS.callMs });
-  try {
-    const bounded = <Result>(call: () => Promise<Result>): Promise<Result> =>
-      connection.withDeadline(Date.now() + LIMITS.callMs, call);
-    const known = await bounded(() => connection.operatorService.listSearchAttributes({ namespace }));
-    const missing: Record<string, number> = {};
-    for (const [name, type] of Object.entries(SEARCH_ATTRIBUTES)) {
-      const { code } = ATTRIBUTE_TYPES[type];
-      const present = known.customAttributes[name];
-      if (present === undefined || present === null) missing[name] = code;
-      else if (present !== code)
-        throw new Error(`the Temporal namespace ${namespace} has the search attribute ${name} with another type`);
-    }
-    if (Object.keys(missing).length > 0) {
-      await bounded(() => connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing }));
-    }
-    return Object.keys(missing);
-  } finally {
-    await connection.close();
   }
 }
