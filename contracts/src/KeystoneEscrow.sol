@@ -9,7 +9,7 @@ import { IGate } from "./interfaces/IGate.sol";
 import { IKeystoneEscrow } from "./interfaces/IKeystoneEscrow.sol";
 import { BoundedCall } from "./libraries/BoundedCall.sol";
 import { TermsLibrary } from "./libraries/TermsLibrary.sol";
-import { EXECUTION_OVERHEAD, GAS_PER_PAYOUT, MAX_LEGS, PAYOUT_GAS } from "./types/Limits.sol";
+import { DEPOSIT_GAS, EXECUTION_OVERHEAD, GAS_PER_PAYOUT, MAX_LEGS, PAYOUT_GAS } from "./types/Limits.sol";
 import { CreateParams, Fee, Leg, Opening, TokenStandard } from "./types/SettlementTypes.sol";
 
 /// @title Holds tokens and credits, and nothing that anybody could change.
@@ -61,6 +61,8 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         if (legIndex >= terms.legs.length || legIndex >= MAX_LEGS) revert UnknownLeg(terms.settlementId, legIndex);
         Leg calldata leg = terms.legs[legIndex];
         if (!leg.isHeldBy(address(this))) revert LegNotInThisEscrow(legIndex, leg.chainId, leg.escrow);
+        uint256 executionGas = _executionGas(terms);
+        _requireGas(DEPOSIT_GAS + executionGas);
         if (msg.sender != payer.wallet) revert CallerNotPayer(msg.sender, payer.wallet);
         _requirePayee(leg, payer.wallet, payee.wallet);
         _open(terms, legIndex, leg.payer, payer);
@@ -71,7 +73,7 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         _pull(leg);
         bool executeNow = gate.recordDeposit(terms.settlementId, termsHash, legIndex);
         emit LegDeposited(terms.settlementId, legIndex, msg.sender, leg.token, leg.tokenId, leg.amount);
-        if (executeNow) _tryExecute(terms, termsHash);
+        if (executeNow) _tryExecute(terms, termsHash, executionGas);
     }
 
     /// @inheritdoc IKeystoneEscrow
@@ -169,10 +171,15 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         if (received != leg.amount) revert DepositAmountMismatch(leg.token, leg.amount, received);
     }
 
-    /// @dev Too little gas would not fail this call but starve the execution inside it, which is what gas estimation finds; so it reverts.
-    function _tryExecute(CreateParams calldata terms, bytes32 termsHash) private {
-        uint256 required = _executionGas(terms);
+    /// @dev Asked of every deposit before it does anything: parties who pay in within one block have each estimated a deposit that executes
+    /// nothing, and the one that turns out to be the last would revert for want of gas.
+    function _requireGas(uint256 required) private view {
         if (gasleft() < required) revert InsufficientGas(gasleft(), required);
+    }
+
+    /// @dev Too little gas would not fail this call but starve the execution inside it, which is what gas estimation finds; so it reverts.
+    function _tryExecute(CreateParams calldata terms, bytes32 termsHash, uint256 executionGas) private {
+        _requireGas(executionGas);
         try this.executeFromDeposit(terms, termsHash) { }
         catch (bytes memory reason) {
             emit ExecutionFailed(terms.settlementId, reason);
@@ -211,7 +218,7 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         returns (bool delivered)
     {
         // Without this, whoever calls with little gas could turn every payout into a credit.
-        if (gasleft() < GAS_PER_PAYOUT) revert InsufficientGas(gasleft(), GAS_PER_PAYOUT);
+        _requireGas(GAS_PER_PAYOUT);
         delivered = leg.tokenStandard == TokenStandard.ERC721
             ? BoundedCall.transferErc721(leg.token, wallet, leg.tokenId, PAYOUT_GAS)
             : BoundedCall.transferErc20(leg.token, wallet, amount, PAYOUT_GAS);

@@ -92,7 +92,7 @@ interface IKeystoneEscrow {
     /// @param payer Opens the leg's payer; its wallet is the caller.
     /// @param payee Opens the leg's payee.
     /// @param termsHash What the payer agreed to, computed by itself.
-    /// @dev Leave the gas limit generous: a last deposit asks for gas for every payout, and uses little of it.
+    /// @dev Every deposit asks for gas for the whole execution, since it may turn out to be the last; it uses little of it.
     function depositLeg(
         CreateParams calldata terms,
         uint256 legIndex,

@@ -25,6 +25,8 @@ uint256 constant MAX_AMOUNT = type(uint128).max;
 uint256 constant PAYOUT_GAS = 300_000;
 /// @dev PAYOUT_GAS, its 1/63 that EIP-150 keeps back, a cold token, a fresh credit slot and two events.
 uint256 constant GAS_PER_PAYOUT = PAYOUT_GAS + 45_000;
+/// @dev What a deposit itself may spend before it executes: two party hashes opened, a permissioned token pulled in, the gate told.
+uint256 constant DEPOSIT_GAS = 400_000;
 /// @dev What an automatic execution spends outside the payouts: passing the terms on, four calls to the gate.
 uint256 constant EXECUTION_OVERHEAD = 150_000;
 /// @dev Gas of the question whether a token is an ERC-721.

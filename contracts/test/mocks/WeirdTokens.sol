@@ -135,7 +135,7 @@ contract BlocklistToken is PlainToken {
     }
 }
 
-/// @dev Once armed, burns all gas, or returns or reverts with 200 kB, which would cost the caller as much to copy.
+/// @dev Once armed, burns all gas, or returns or reverts with 330 kB, which would cost the caller as much to copy.
 contract GasBombToken is PlainToken {
     enum Bomb {
         None,
@@ -160,12 +160,12 @@ contract GasBombToken is PlainToken {
             super.transfer(to, amount);
             assembly {
                 mstore(0, 1)
-                return(0, 200000)
+                return(0, 330000)
             }
         }
         if (bomb == Bomb.Revert) {
             assembly {
-                revert(0, 200000)
+                revert(0, 330000)
             }
         }
         return super.transfer(to, amount);

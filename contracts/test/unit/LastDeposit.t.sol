@@ -107,7 +107,7 @@ contract LastDepositTest is KeystoneTest {
         open(terms);
         deposit(terms, 0);
         fund(terms.legs[1]);
-        gasLimit = bound(gasLimit, 30_000, 1_400_000);
+        gasLimit = bound(gasLimit, 30_000, 2_000_000);
         bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
         vm.prank(buyer.wallet);
         (bool success,) = address(escrow).call{ gas: gasLimit }(call);
@@ -117,6 +117,24 @@ contract LastDepositTest is KeystoneTest {
             assertEq(cash.balanceOf(buyer.wallet), CASH_AMOUNT);
             assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
         }
+    }
+
+    /// @dev Both parties estimate before either has paid in, and both transactions land in one block.
+    function testFuzz_TwoDepositsEstimatedAsFirst_BothPassOrTheFirstIsRefused(uint256 gasLimit) external {
+        CreateParams memory terms = dvp(1);
+        open(terms);
+        fund(terms.legs[0]);
+        fund(terms.legs[1]);
+        gasLimit = bound(gasLimit, 100_000, 2_000_000);
+        bytes memory first = abi.encodeCall(escrow.depositLeg, (terms, 0, seller, buyer, coordinator.hashTerms(terms)));
+        bytes memory last = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
+        vm.prank(seller.wallet);
+        (bool firstPassed,) = address(escrow).call{ gas: gasLimit }(first);
+        vm.assume(firstPassed);
+        vm.prank(buyer.wallet);
+        (bool lastPassed,) = address(escrow).call{ gas: gasLimit }(last);
+        assertTrue(lastPassed);
+        assertSwapped(terms);
     }
 
     function testFuzz_Execute_PaysOrDoesNothing_WhateverTheGas(uint256 gasLimit) external {

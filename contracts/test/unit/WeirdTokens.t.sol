@@ -20,7 +20,7 @@ import {
 contract WeirdTokensTest is KeystoneTest {
     uint256 private constant AMOUNT = 1000;
     /// @dev What a wallet would give a last deposit. With forge's billion a gas bomb would leave enough for everybody.
-    uint256 private constant ORDINARY_GAS = 1_200_000;
+    uint256 private constant ORDINARY_GAS = 1_500_000;
     /// @dev Ways back in, see {arm}.
     uint256 private constant ENTRIES = 10;
 
