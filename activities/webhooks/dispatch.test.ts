@@ -113,7 +113,7 @@ describe('the webhook dispatcher', () => {
       return rows.length === 1;
     });
     await world.addSettlement([a]);
-    await eventually(() => atA.received.length === 1, 2_000);
+    await eventually(() => atA.received.length === 1, 4_000);
   });
 
   it('sends only what an endpoint subscribed to, and only to the environments that an event names', async () => {
@@ -270,21 +270,16 @@ describe('the webhook dispatcher', () => {
   });
 
   it('goes on after the database ended all its connections', async () => {
-    const { a, atA } = await twoPlatforms();
-    dispatch({ limits: { pollMs: 100 } });
+    const { a, atA, endpointA } = await twoPlatforms();
+    // No polling: what is sent afterwards is found by the connection for notifications that was opened anew.
+    dispatch({ limits: { pollMs: 60_000 } });
     await world.addSettlement([a]);
-    await eventually(() => atA.received.length === 1);
+    await eventually(async () => (await world.deliveries(endpointA.id))[0]?.status === 'delivered');
     await world.owner.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keystone_worker' AND datname = current_database()`,
+      `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE usename = 'keystone_worker' AND datname = current_database()`,
     );
-    await world.owner.query('SELECT pg_sleep(0.05)');
-    await eventually(() =>
-      world.addSettlement([a]).then(
-        () => true,
-        () => false,
-      ),
-    );
-    await eventually(() => atA.received.length >= 2);
+    await world.addSettlement([a]);
+    await eventually(() => atA.received.length === 2, 4_000);
   });
 });
 
@@ -296,15 +291,9 @@ describe('a dead endpoint', () => {
     const blackHole = await receive(silent);
     for (let count = 0; count < 20; count += 1)
       await world.addEndpoint(dead.environmentId, `${blackHole.url}/${count}`);
-    // The dead receivers could hold all places four times over, each time for a second.
+    // Without the gate the dead receivers would hold all places four times over, each time for three seconds.
     dispatch({
-      limits: {
-        attemptsInFlight: 40,
-        attemptsPerEndpoint: 8,
-        unprovenAttemptsInFlight: 30,
-        firstAttemptMs: 1_000,
-        quickAnswerMs: 500,
-      },
+      limits: { attemptsInFlight: 40, attemptsPerEndpoint: 8, unprovenAttemptsInFlight: 30, firstAttemptMs: 3_000 },
     });
     const sentAt = new Map<string, number>();
     for (let count = 0; count < 30; count += 1) {
@@ -319,6 +308,6 @@ describe('a dead endpoint', () => {
       return atMs - (sentAt.get(data.settlement_id) ?? 0);
     });
     expect((await world.deliveries(endpoint.id)).length).toBe(30);
-    expect(Math.max(...delays)).toBeLessThan(500);
-  });
+    expect(Math.max(...delays)).toBeLessThan(1_500);
+  }, 20_000);
 });

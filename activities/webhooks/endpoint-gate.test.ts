@@ -7,11 +7,14 @@ const limits = {
   ...WEBHOOK_LIMITS,
   attemptsInFlight: 10,
   attemptsPerEndpoint: 4,
-  unprovenAttemptsPerEndpoint: 1,
+  hesitantAttemptsPerEndpoint: 1,
   unprovenAttemptsInFlight: 3,
+  silentAttemptsInFlight: 2,
 };
-const QUICK = 1;
-const SLOW = WEBHOOK_LIMITS.quickAnswerMs;
+const QUICK = { durationMs: 1, answered: true };
+const SLOW = { durationMs: WEBHOOK_LIMITS.quickAnswerMs, answered: true };
+const SILENT = { ...SLOW, answered: false };
+const REFUSED = { ...QUICK, answered: false };
 
 describe('the endpoint gate', () => {
   it('lets endpoints that never answered hold only their share of the places', () => {
@@ -43,6 +46,28 @@ describe('the endpoint gate', () => {
     gate.leave('a', QUICK);
     gate.leave('a', QUICK);
     expect(gate.allot(['b', 'c', 'd', 'e'])).toHaveLength(3);
+  });
+
+  it('keeps a late answer out of the line of those that never answer', () => {
+    const gate = createEndpointGate(limits);
+    for (const name of ['dead-1', 'dead-2', 'dead-3']) {
+      gate.enter(name);
+      gate.leave(name, SILENT);
+    }
+    gate.enter('late');
+    gate.leave('late', SLOW);
+    expect(gate.allot(['dead-1', 'dead-2', 'dead-3', 'late'])).toEqual([
+      { endpointId: 'dead-1', room: 1 },
+      { endpointId: 'dead-2', room: 1 },
+      { endpointId: 'late', room: 1 },
+    ]);
+  });
+
+  it('does not mind a receiver that refuses quickly, since it holds no place for long', () => {
+    const gate = createEndpointGate(limits);
+    gate.enter('a');
+    gate.leave('a', REFUSED);
+    expect(gate.allot(['a'])).toEqual([{ endpointId: 'a', room: 4 }]);
   });
 
   it('serves slow endpoints in turns', () => {

@@ -7,22 +7,31 @@ export interface EndpointGate {
   /** Shares the free places among endpoints with due work; those without a place are left out. */
   allot(waiting: readonly Uuid[]): EndpointRoom[];
   enter(endpointId: Uuid): void;
-  leave(endpointId: Uuid, durationMs: number): void;
+  leave(endpointId: Uuid, attempt: { durationMs: number; answered: boolean }): void;
 }
+
+/** `unproven` has not answered yet, or took long over it; `silent` took long and gave no answer. */
+type Conduct = 'quick' | 'unproven' | 'silent';
 
 interface Endpoint {
   inFlight: number;
-  quick: boolean;
+  conduct: Conduct;
 }
 
 /**
- * Endpoints whose last answer was quick use all places. The others, those that never answered among them, share a part of the places
- * and take turns: otherwise thirty receivers that accept and never answer would hold every place, and so delay everybody else.
+ * Endpoints whose last attempt ended quickly use all places. The others share a part of the places with those of the same conduct, and
+ * take turns: otherwise thirty receivers that accept and never answer would hold every place, and so delay everybody else. Those that
+ * answer late do not stand in one line with those that never do.
  */
 export function createEndpointGate(limits: WebhookLimits): EndpointGate {
+  const placesOf: Readonly<Record<Conduct, { all: number; each: number }>> = {
+    quick: { all: limits.attemptsInFlight, each: limits.attemptsPerEndpoint },
+    unproven: { all: limits.unprovenAttemptsInFlight, each: limits.hesitantAttemptsPerEndpoint },
+    silent: { all: limits.silentAttemptsInFlight, each: limits.hesitantAttemptsPerEndpoint },
+  };
   /** The endpoint that was served longest ago stands first. */
   const served = new Map<Uuid, Endpoint>();
-  const inFlight = { all: 0, unproven: 0 };
+  const inFlight: Record<Conduct, number> = { quick: 0, unproven: 0, silent: 0 };
 
   function touch(endpointId: Uuid, endpoint: Endpoint): void {
     served.delete(endpointId);
@@ -34,44 +43,50 @@ export function createEndpointGate(limits: WebhookLimits): EndpointGate {
     }
   }
 
-  function setQuick(endpoint: Endpoint, quick: boolean): void {
-    if (endpoint.quick !== quick) inFlight.unproven += quick ? -endpoint.inFlight : endpoint.inFlight;
-    endpoint.quick = quick;
+  function conductOf(attempt: { durationMs: number; answered: boolean }): Conduct {
+    if (attempt.durationMs < limits.quickAnswerMs) return 'quick';
+    return attempt.answered ? 'unproven' : 'silent';
   }
 
   return {
     allot(waiting) {
-      let free = limits.attemptsInFlight - inFlight.all;
-      let shared = limits.unprovenAttemptsInFlight - inFlight.unproven;
+      const free: Record<Conduct, number> = {
+        quick: placesOf.quick.all - inFlight.quick,
+        unproven: placesOf.unproven.all - inFlight.unproven,
+        silent: placesOf.silent.all - inFlight.silent,
+      };
+      let freeInAll = limits.attemptsInFlight - inFlight.quick - inFlight.unproven - inFlight.silent;
       const wanted = new Set(waiting);
       const known = [...served.keys()].filter((endpointId) => wanted.has(endpointId));
       const unknown = waiting.filter((endpointId) => !served.has(endpointId));
       const rooms: EndpointRoom[] = [];
       for (const endpointId of [...unknown, ...known]) {
-        const endpoint = served.get(endpointId) ?? { inFlight: 0, quick: false };
-        const most = endpoint.quick ? limits.attemptsPerEndpoint : limits.unprovenAttemptsPerEndpoint;
-        const room = Math.min(most - endpoint.inFlight, free, endpoint.quick ? free : shared);
+        const { conduct, inFlight: held } = served.get(endpointId) ?? newcomer();
+        const room = Math.min(placesOf[conduct].each - held, free[conduct], freeInAll);
         if (room <= 0) continue;
         rooms.push({ endpointId, room });
-        free -= room;
-        if (!endpoint.quick) shared -= room;
+        free[conduct] -= room;
+        freeInAll -= room;
       }
       return rooms;
     },
     enter(endpointId) {
-      const endpoint = served.get(endpointId) ?? { inFlight: 0, quick: false };
+      const endpoint = served.get(endpointId) ?? newcomer();
       endpoint.inFlight += 1;
-      inFlight.all += 1;
-      if (!endpoint.quick) inFlight.unproven += 1;
+      inFlight[endpoint.conduct] += 1;
       touch(endpointId, endpoint);
     },
-    leave(endpointId, durationMs) {
+    leave(endpointId, attempt) {
       const endpoint = served.get(endpointId);
       if (endpoint === undefined) return;
-      setQuick(endpoint, durationMs < limits.quickAnswerMs);
+      inFlight[endpoint.conduct] -= endpoint.inFlight;
       endpoint.inFlight -= 1;
-      inFlight.all -= 1;
-      if (!endpoint.quick) inFlight.unproven -= 1;
+      endpoint.conduct = conductOf(attempt);
+      inFlight[endpoint.conduct] += endpoint.inFlight;
     },
   };
+}
+
+function newcomer(): Endpoint {
+  return { inFlight: 0, conduct: 'unproven' };
 }

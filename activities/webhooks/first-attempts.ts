@@ -42,7 +42,9 @@ export function createFirstAttempts(dependencies: FirstAttemptDependencies): Fir
   function launch(delivery: DeliveryToAttempt): void {
     gate.enter(delivery.endpoint_id);
     const started = performance.now();
-    const work = attempt(dependencies, delivery, () => gate.leave(delivery.endpoint_id, performance.now() - started))
+    const leave = (answered: boolean) =>
+      gate.leave(delivery.endpoint_id, { durationMs: performance.now() - started, answered });
+    const work = attempt(dependencies, delivery, leave)
       // Not recorded, so its lease ends and it is attempted again: the receiver may see it twice, never not at all.
       .catch((error: unknown) => log.warn({ ...namesOf(delivery), err: error }, 'a webhook attempt was not recorded'))
       .finally(() => {
@@ -75,28 +77,34 @@ export function createFirstAttempts(dependencies: FirstAttemptDependencies): Fir
 async function attempt(
   dependencies: FirstAttemptDependencies,
   delivery: DeliveryToAttempt,
-  leaveGate: () => void,
+  leaveGate: (answered: boolean) => void,
 ): Promise<void> {
   const { database, sender, limits } = dependencies;
   const key = { messageId: delivery.message_id, endpointId: delivery.endpoint_id };
   const give = (failureCode: DeliveryFailureCode) =>
     database.transaction({ kind: 'worker' }, (transaction) => failDelivery(transaction, key, failureCode));
   if (delivery.is_deleted || !delivery.is_active) {
-    leaveGate();
+    leaveGate(true);
     return give(delivery.is_deleted ? 'endpoint_deleted' : 'endpoint_inactive');
   }
   // Not aborted by the dispatcher's stop: an attempt cut off in the middle would only be repeated.
   const signal = new AbortController().signal;
-  const result = await sender
-    .send({
+  let answered = false;
+  let result: SendResult;
+  try {
+    result = await sender.send({
       url: delivery.url,
       secrets: secretsOf(delivery),
       messageId: delivery.message_id,
       body: delivery.body,
       signal,
       timeLimitMs: limits.firstAttemptMs,
-    })
-    .finally(leaveGate);
+    });
+    answered = result.status !== undefined;
+  } finally {
+    // Before anything is recorded: the place is about the receiver, and a slow database of ours must not count against it.
+    leaveGate(answered);
+  }
   await database.transaction({ kind: 'worker' }, (transaction) =>
     recordAttempt(transaction, { delivery, ...recordOf(result), byWorkflow: false }),
   );

@@ -34,11 +34,13 @@ export const WEBHOOK_LIMITS = {
   attemptsInFlight: 256,
   /** First attempts in flight towards one endpoint. */
   attemptsPerEndpoint: 8,
-  /** An endpoint is quick while its last answer came within this time. */
+  /** An endpoint is quick while its last attempt ended within this time, well or badly. */
   quickAnswerMs: 1_000,
-  /** First attempts in flight towards one endpoint that is not known to be quick, and towards all of them: a hundred dead receivers leave room for the others. */
-  unprovenAttemptsPerEndpoint: 2,
+  /** First attempts in flight towards one endpoint that is not known to be quick. */
+  hesitantAttemptsPerEndpoint: 2,
+  /** Towards all that are new or answer late, and towards all that did not answer: a hundred dead receivers leave room for the others. */
   unprovenAttemptsInFlight: 64,
+  silentAttemptsInFlight: 64,
   /** Endpoints with due work that one claim looks at. */
   waitingEndpoints: 10_000,
   /** Endpoints whose last answer is remembered; the one that was served longest ago is forgotten first. */
