@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 
 import { formatEther, JsonRpcProvider, Network, parseEther, toQuantity, Wallet } from 'ethers';
+import { z } from 'zod';
 
 import { buildContracts, CONTRACT_NAMES, loadArtifact } from '../contracts/build.ts';
 import { type ChainConfiguration, chainSchema } from '../domain/configuration.ts';
 import { findDiscontinuity, forgetChain } from './chain-continuity.ts';
-import { deployKeystone, deployTestTokens } from './deploy-contracts.ts';
+import { deployKeystone, deployTestTokens, type KeystoneDeployment } from './deploy-contracts.ts';
 import { type Launch, variable } from './launch.ts';
 import { randomPrivateKey } from './secrets.ts';
 import type { ChainPart } from './stack-infrastructure.ts';
@@ -52,7 +53,6 @@ export async function prepareContracts(
 ): Promise<ContractsPart> {
   const provider = createProvider(chain);
   try {
-    await checkContinuity(launch, chain, options.ownerDatabaseUrl);
     const codeHash = await compile(launch);
     const keys = {
       engine: new Wallet(variable(launch, 'ENGINE_PRIVATE_KEY') ?? launch.secrets.get('engine-key', randomPrivateKey)),
@@ -61,14 +61,18 @@ export async function prepareContracts(
       ),
     };
     const deployer = new Wallet(launch.secrets.get('deployer-key', randomPrivateKey), provider);
-    await fundAccounts(chain, provider, [
-      deployer.address,
-      keys.engine.address,
-      keys.attester.address,
-      ...options.funded,
-    ]);
-    const deployment = await deployOnce(launch, { chain, provider, deployer, keys, codeHash });
-    return { configuration: configurationOf(chain, deployment), tokens: deployment.tokens, keys };
+    const accounts = [deployer.address, keys.engine.address, keys.attester.address, ...options.funded];
+    const advice = {
+      logFile: launch.home.log('anvil'),
+      hint: `check RPC_URL_${chain.chainId}, or \`npm start -- --fresh\``,
+    };
+    await launch.steps.run('chain and accounts checked', advice, async () => {
+      await checkContinuity(launch, chain, options.ownerDatabaseUrl);
+      await fundAccounts(chain, provider, accounts);
+    });
+    const configured = findConfigured(launch, chain.chainId);
+    const deployment = await deployOnce(launch, { chain, provider, deployer, keys, codeHash, configured });
+    return { configuration: configured ?? configurationOf(chain, deployment), tokens: deployment.tokens, keys };
   } finally {
     provider.destroy();
   }
@@ -132,6 +136,26 @@ interface DeploymentContext {
   readonly deployer: Wallet;
   readonly keys: ChainKeys;
   readonly codeHash: string;
+  /** Contracts that are there already; then only the test tokens are deployed. */
+  readonly configured: ChainConfiguration | undefined;
+}
+
+/** The entry of KEYSTONE_CHAINS for the chain, in the form that API and worker read. */
+function findConfigured(launch: Launch, chainId: number): ChainConfiguration | undefined {
+  const text = variable(launch, 'KEYSTONE_CHAINS');
+  if (text === undefined) return undefined;
+  const chains = z.array(chainSchema).safeParse(parseJson(text));
+  if (!chains.success) throw new Error(`KEYSTONE_CHAINS is not valid: ${z.prettifyError(chains.error)}`);
+  return chains.data.find((chain) => chain.chain_id === chainId);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The text may hold an RPC key, so the parser's message (which quotes it) is not repeated; undefined is refused by the schema.
+    return undefined;
+  }
 }
 
 function deployOnce(launch: Launch, context: DeploymentContext): Promise<Deployment> {
@@ -148,13 +172,7 @@ function deployOnce(launch: Launch, context: DeploymentContext): Promise<Deploym
     }
     const balance = await provider.getBalance(deployer.address);
     if (balance === 0n) throw new Error(`the deployer ${deployer.address} has ${formatEther(balance)} ether`);
-    const contracts = await deployKeystone({
-      signer: deployer,
-      creator: keys.engine.address,
-      engine: keys.engine.address,
-      attesters: [keys.attester.address],
-      onProgress: step.progress,
-    });
+    const contracts = await contractsOf(context, step.progress);
     const deployment: Deployment = {
       coordinator: contracts.coordinator,
       escrow: contracts.escrow,
@@ -172,11 +190,28 @@ function deployOnce(launch: Launch, context: DeploymentContext): Promise<Deploym
   });
 }
 
+async function contractsOf(
+  { configured, deployer, keys }: DeploymentContext,
+  onProgress: (line: string) => void,
+): Promise<Pick<KeystoneDeployment, 'coordinator' | 'escrow' | 'registry' | 'attesterSet' | 'deploymentBlock'>> {
+  if (configured === undefined) {
+    const { engine, attester } = keys;
+    const roles = { creator: engine.address, engine: engine.address, attesters: [attester.address] };
+    return deployKeystone({ signer: deployer, ...roles, onProgress });
+  }
+  const attesterSet = configured.attester_sets['default'];
+  if (attesterSet === undefined) throw new Error('KEYSTONE_CHAINS names no attester set `default`');
+  const { coordinator, escrow, registry, deployment_block: deploymentBlock } = configured;
+  return { coordinator, escrow, registry, attesterSet, deploymentBlock };
+}
+
 /** A remembered deployment, if the chain still has its code and it is that of today's sources and keys. */
 async function findDeployment(file: string, context: DeploymentContext): Promise<Deployment | undefined> {
   if (!existsSync(file)) return undefined;
   const known = JSON.parse(readFileSync(file, 'utf8')) as Deployment;
-  if (known.code_sha256 !== context.codeHash) return undefined;
+  const { configured } = context;
+  if (configured === undefined && known.code_sha256 !== context.codeHash) return undefined;
+  if (configured !== undefined && known.coordinator !== configured.coordinator) return undefined;
   if (known.engine !== context.keys.engine.address || known.attester !== context.keys.attester.address)
     return undefined;
   const addresses = [known.coordinator, known.escrow, known.registry, known.tokens.KBOND, known.tokens.TUSDC];
