@@ -23,11 +23,13 @@ export const ISSUER = 'https://issuer.test/';
 export const AUDIENCE = 'https://api.keystone.test';
 export const KBOND = '0x5fbdb2315678afecb367f032d93f642f64180aa3';
 export const TUSDC = '0xe7f1725e7734ce288f8367e1bb143e90bb3f0512';
+export const TEURC = '0x9fe46736679d2d9a65f0992f2272de9f3c7fa6e0';
 export const CHAIN_ID = 11_155_111;
 
 const TOKENS = new Map([
   [KBOND, 18],
   [TUSDC, 6],
+  [TEURC, 6],
 ]);
 
 export const TEST_CHAIN: ChainConfiguration = {
@@ -53,8 +55,25 @@ export interface TestAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** The parsed body, empty when there is none; the tests that read it check its shape. */
-  readonly body: Record<string, never>;
+  /** The parsed body; undefined when it is not JSON. */
+  readonly body: unknown;
+}
+
+/** The value at a JSON Pointer of an answer's body; undefined when there is none. */
+export function at(answer: TestAnswer, pointer: string): unknown {
+  let value = answer.body;
+  for (const step of pointer.split('/').slice(1)) {
+    value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined;
+  }
+  return value;
+}
+
+/** The text at a JSON Pointer of an answer's body. */
+export function textAt(answer: TestAnswer, pointer: string): string {
+  const value = at(answer, pointer);
+  if (typeof value !== 'string')
+    throw new Error(`no text at ${pointer} of ${answer.status} ${answer.text.slice(0, 500)}`);
+  return value;
 }
 
 export interface CallOptions {
