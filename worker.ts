@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { bundleWorkflowCode, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { Wallet } from 'ethers';
 import { type Logger, pino } from 'pino';
 
@@ -111,19 +111,21 @@ async function createWorkers(
   settlementActivities: object,
   deliveryActivities: object,
 ): Promise<Worker[]> {
-  const shared: Pick<WorkerOptions, 'connection' | 'namespace' | 'shutdownGraceTime' | 'shutdownForceTime'> = {
+  // Bundled once for both queues: the bundle is most of what a restart costs.
+  const workflowsPath = new URL('./workflows/index.ts', import.meta.url).pathname;
+  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: Runtime.instance().logger });
+  const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
+    workflowBundle,
     namespace: configuration.TEMPORAL_NAMESPACE,
     shutdownGraceTime: LIMITS.shutdownGrace,
     shutdownForceTime: LIMITS.shutdownForce,
   };
-  const workflowsPath = new URL('./workflows/index.ts', import.meta.url).pathname;
   const taskQueue = configuration.TEMPORAL_TASK_QUEUE;
   return Promise.all([
     Worker.create({
       ...shared,
       taskQueue,
-      workflowsPath,
       activities: settlementActivities,
       maxConcurrentActivityTaskExecutions: LIMITS.settlementActivities,
       maxCachedWorkflows: LIMITS.cachedWorkflows,
@@ -132,7 +134,6 @@ async function createWorkers(
     Worker.create({
       ...shared,
       taskQueue: webhookTaskQueue(taskQueue),
-      workflowsPath,
       activities: deliveryActivities,
       maxConcurrentActivityTaskExecutions: LIMITS.deliveryActivities,
       maxCachedWorkflows: LIMITS.cachedWorkflows,

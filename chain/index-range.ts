@@ -10,12 +10,20 @@ import {
   orphanedTransactions,
   rememberBlocks,
 } from '../db/chain-events.ts';
+import { transactionsOfSteps } from '../db/chain-transactions.ts';
 import { enqueueTemporal } from '../db/outbox.ts';
 import type { Transaction } from '../db/pool.ts';
 import { type LockedSettlement, lockSettlement, recordNotice } from '../db/settlement-events.ts';
+import type { EffectStep } from '../domain/effect-key.ts';
 import type { Uuid } from '../domain/ids.ts';
 import { isTerminal, ON_CHAIN_INDEX } from '../domain/settlement-state.ts';
 import type { IndexerContext } from './indexer-types.ts';
+
+/**
+ * The engine waits for the inclusion of these itself, so their facts are no news to a workflow: each wake-up that tells it nothing costs a
+ * signal and a workflow task of its history.
+ */
+const STEPS_THAT_WAIT: readonly EffectStep[] = ['register', 'attest', 'open'];
 
 /** A settlement's events in one on-chain transaction: what its workflow is woken for. */
 interface TransactionFacts {
@@ -55,8 +63,10 @@ export async function storeRange(
     const wokenBefore = await orphanedTransactions(transaction, chainId, hashes);
     await insertChainEvents(transaction, events);
     await applyToLegs(transaction, chainId, facts);
-    for (const fact of facts) await wakeWorkflow(transaction, chainId, fact, wokenBefore);
-    return facts.length;
+    const awaited = await transactionsOfSteps(transaction, chainId, hashes, STEPS_THAT_WAIT);
+    const news = facts.filter((fact) => !awaited.has(fact.transactionHash));
+    for (const fact of news) await wakeWorkflow(transaction, chainId, fact, wokenBefore);
+    return news.length;
   });
 }
 

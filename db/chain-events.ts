@@ -119,7 +119,8 @@ export async function rememberBlocks(
     `INSERT INTO keystone.chain_blocks (chain_id, block_number, block_hash)
      SELECT $1, b.number, b.hash FROM jsonb_to_recordset($2::jsonb) AS b (number bigint, hash text)
      ON CONFLICT (chain_id, block_number) DO UPDATE SET block_hash = EXCLUDED.block_hash`,
-    [chainId, JSON.stringify(blocks)],
+    // Only these two: a whole block carries a bigint, which JSON refuses.
+    [chainId, JSON.stringify(blocks.map(({ number, hash }) => ({ number, hash })))],
   );
 }
 

@@ -1,3 +1,4 @@
+import type { EffectStep } from '../domain/effect-key.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { Transaction } from './pool.ts';
 
@@ -241,4 +242,19 @@ export async function reopenTransaction(transaction: Transaction, row: ChainTran
     [row.id, row.status],
   );
   return rows.length === 1;
+}
+
+/** Which of these transactions our own journal sent for one of the steps (an effect key is `<settlement>:<step>:<generation>`). */
+export async function transactionsOfSteps(
+  transaction: Transaction,
+  chainId: number,
+  hashes: readonly string[],
+  steps: readonly EffectStep[],
+): Promise<ReadonlySet<string>> {
+  const rows = await transaction.query<{ hash: string }>(
+    `SELECT hash FROM keystone.chain_transactions
+     WHERE chain_id = $1 AND hash = ANY($2) AND split_part(effect_key, ':', 2) = ANY($3)`,
+    [chainId, hashes, steps],
+  );
+  return new Set(rows.map((row) => row.hash));
 }

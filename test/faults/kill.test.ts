@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+
+import { startEndToEndStack, type EndToEndStack } from '../e2e/stack.ts';
+import { escrowEvents, killAtRandom, seededRandom, settleDespiteKills } from './kill.ts';
+
+/** `npm run test:all` raises these through the environment. */
+const SETTLEMENTS = Number(process.env['KEYSTONE_KILL_SETTLEMENTS'] ?? 10);
+const KILLS = Number(process.env['KEYSTONE_KILL_LIMIT'] ?? 12);
+const SEED = Number(process.env['KEYSTONE_KILL_SEED'] ?? Date.now() % 1_000_000);
+
+let stack: EndToEndStack;
+beforeAll(async () => {
+  stack = await startEndToEndStack();
+}, 150_000);
+afterAll(() => stack.close(), 60_000);
+
+describe('worker and API killed with SIGKILL at random', () => {
+  it(`finalises all ${SETTLEMENTS} settlements and releases no leg twice`, async () => {
+    console.log(`kill test: seed ${SEED} (KEYSTONE_KILL_SEED), at most ${KILLS} kills`);
+    let settled = false;
+    const killing = killAtRandom(stack, {
+      random: seededRandom(SEED),
+      limit: KILLS,
+      done: () => settled,
+      minimumPauseMs: 700,
+      maximumPauseMs: 3_500,
+    });
+    const ids = await Promise.all(
+      Array.from({ length: SETTLEMENTS }, (_, index) => settleDespiteKills(stack, index)),
+    ).finally(() => {
+      settled = true;
+    });
+    const kills = await killing;
+    console.log(`kill test: ${kills.map((kill) => kill.name).join(' ')}`);
+    expect(kills.length).toBeGreaterThan(0);
+
+    const counts = await escrowEvents(stack);
+    for (const id of ids) {
+      for (const leg of [0, 1]) {
+        expect([id, leg, counts.get(`${id}:LegDeposited:${leg}`), counts.get(`${id}:LegReleased:${leg}`)]).toEqual([
+          id,
+          leg,
+          1,
+          1,
+        ]);
+        expect(counts.get(`${id}:LegRefunded:${leg}`)).toBeUndefined();
+      }
+    }
+    await expectSoundTables(ids);
+  }, 420_000);
+});
+
+/** An independent look at the tables: events without gaps, each told once, a proof for each, nothing left in the outbox. */
+async function expectSoundTables(ids: readonly string[]): Promise<void> {
+  const client = new Client({ connectionString: stack.file.database_url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ id: string; events: number; last: number; messages: number; proofs: number }>(
+      `SELECT s.id, (SELECT count(*)::int FROM keystone.settlement_events e WHERE e.settlement_id = s.id) AS events,
+         (SELECT max(sequence) FROM keystone.settlement_events e WHERE e.settlement_id = s.id) AS last,
+         (SELECT count(*)::int FROM keystone.outbox o WHERE o.settlement_id = s.id AND o.destination = 'webhook') AS messages,
+         (SELECT count(*)::int FROM keystone.proofs p WHERE p.settlement_id = s.id) AS proofs
+       FROM keystone.settlements s WHERE s.id = ANY($1)`,
+      [ids],
+    );
+    expect(rows).toHaveLength(ids.length);
+    for (const row of rows) expect(row).toEqual({ ...row, events: row.last, messages: row.last, proofs: 1 });
+    const { rows: effects } = await client.query<{ effect_key: string; count: number }>(
+      `SELECT effect_key, count(*)::int AS count FROM keystone.chain_transactions
+       WHERE status IN ('included', 'final') GROUP BY effect_key HAVING count(*) > 1`,
+    );
+    expect(effects).toEqual([]);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,120 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { Interface, JsonRpcProvider } from 'ethers';
+
+import { keystoneEscrowAbi } from '../../contracts/generated/abi.ts';
+import { ApiRefused } from '../../dev/api-client.ts';
+import type { DepositInfoAnswer, SettlementAnswer } from '../../dev/demo-types.ts';
+import { bytes32ToUuid } from '../../domain/ids.ts';
+import { legsOf, partyOf } from '../e2e/scenario.ts';
+import type { EndToEndStack } from '../e2e/stack.ts';
+
+/** Milliseconds. */
+const LIMITS = { persistMs: 120_000, persistPauseMs: 250, settleMs: 240_000, pollMs: 400 } as const;
+
+/** Deterministic choices from a printed seed (mulberry32), so that a failing order of kills can be tried again. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** Repeats a call while the service is away, as any client of ours has to; a refusal by the service itself is not repeated. */
+export async function persist<Result>(call: () => Promise<Result>): Promise<Result> {
+  const giveUpAt = Date.now() + LIMITS.persistMs;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const refused = error instanceof ApiRefused && error.status < 500;
+      if (refused || Date.now() > giveUpAt) throw error;
+      await pause(LIMITS.persistPauseMs);
+    }
+  }
+}
+
+/** One settlement from proposal to its end, driven by clients that only know HTTP and their wallets. */
+export async function settleDespiteKills(stack: EndToEndStack, index: number): Promise<string> {
+  const { seller, buyer, context } = stack;
+  const body = {
+    idempotency_key: `kill-${index}-${stack.home}`,
+    parties: [{ role: 'seller', ...partyOf(stack, seller) }],
+    counterparty_parties: [{ platform_slug: buyer.slug, role: 'buyer' }],
+    legs: legsOf(context.chain.tokens),
+  };
+  const { id } = await persist(() => seller.api.post<SettlementAnswer>('/v1/settlements', body));
+  await persist(() => buyer.api.post(`/v1/settlements/${id}/confirm`, partyOf(stack, buyer)));
+  await reachState(stack, id, ['AWAITING_DEPOSITS', 'EXECUTING_SWAP', 'FINALIZED']);
+  await Promise.all(
+    [seller, buyer].map(async (participant, leg) => {
+      const info = await persist(() =>
+        participant.api.get<DepositInfoAnswer>(`/v1/settlements/${id}/legs/${leg}/deposit-info`),
+      );
+      await participant.wallet.send(info.transactions);
+    }),
+  );
+  await reachState(stack, id, ['FINALIZED']);
+  return id;
+}
+
+async function reachState(stack: EndToEndStack, id: string, states: string[]): Promise<void> {
+  const giveUpAt = Date.now() + LIMITS.settleMs;
+  let last = '';
+  while (Date.now() < giveUpAt) {
+    last = (await persist(() => stack.seller.api.get<SettlementAnswer>(`/v1/settlements/${id}`))).state;
+    if (states.includes(last)) return;
+    await pause(LIMITS.pollMs);
+  }
+  throw new Error(`settlement ${id} is ${last} instead of ${states.join(' or ')}`);
+}
+
+export interface Kill {
+  readonly name: string;
+  readonly pid: number;
+}
+
+/** Kills the worker or the API with SIGKILL at random moments until `done`, at most `limit` times. The launcher brings them back. */
+export async function killAtRandom(
+  stack: EndToEndStack,
+  options: { random: () => number; limit: number; done: () => boolean; minimumPauseMs: number; maximumPauseMs: number },
+): Promise<Kill[]> {
+  const kills: Kill[] = [];
+  const dead = new Set<number>();
+  while (!options.done() && kills.length < options.limit) {
+    await pause(options.minimumPauseMs + options.random() * (options.maximumPauseMs - options.minimumPauseMs));
+    const name = options.random() < 0.65 ? 'worker' : 'api';
+    const pid = stack.processId(name);
+    // Still the process of the last kill: its successor is not up yet.
+    if (dead.has(pid) || options.done()) continue;
+    dead.add(pid);
+    process.kill(pid, 'SIGKILL');
+    kills.push({ name, pid });
+  }
+  return kills;
+}
+
+/** How often each event of the escrow was logged, by settlement and leg: read from the chain itself, not from our tables. */
+export async function escrowEvents(stack: EndToEndStack): Promise<Map<string, number>> {
+  const { chain } = stack.context;
+  const provider = new JsonRpcProvider(chain.rpc_url);
+  try {
+    const escrow = new Interface(keystoneEscrowAbi);
+    const logs = await provider.getLogs({ address: chain.contracts.escrow, fromBlock: 0, toBlock: 'latest' });
+    const counts = new Map<string, number>();
+    for (const log of logs) {
+      const parsed = escrow.parseLog(log);
+      if (parsed === null || !parsed.args['settlementId']) continue;
+      const leg = parsed.args['legIndex'] === undefined ? '' : `:${String(parsed.args['legIndex'])}`;
+      const key = `${bytes32ToUuid(String(parsed.args['settlementId']))}:${parsed.name}${leg}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return counts;
+  } finally {
+    provider.destroy();
+  }
+}
