@@ -139,7 +139,7 @@ async function deposit(participant: Participant, settlement: SettlementAnswer): 
     const info = await participant.api.get<DepositInfoAnswer>(
       `/v1/settlements/${settlement.id}/legs/${index}/deposit-info`,
     );
-    await participant.wallet.send(info.transactions, settlement.legs.length);
+    await participant.wallet.send(info.transactions);
   }
 }
 

@@ -8,12 +8,6 @@ import type { StackChain, StackPlatform } from './stack-file.ts';
 /** Milliseconds. */
 const LIMITS = { inclusionMs: 30_000, pollMs: 150 } as const;
 
-/**
- * On top of the estimate of a deposit. The estimate is made while other legs are missing; when they come into the same block before it,
- * this deposit is the last one and pays for the whole execution, or reverts. What is not used costs nothing.
- */
-const EXECUTION_GAS = { base: 250_000n, perLeg: 400_000n } as const;
-
 const TOKEN_ABI = [
   'function balanceOf(address) view returns (uint256)',
   'function decimals() view returns (uint8)',
@@ -30,10 +24,9 @@ export interface PartyWallet {
   ensure(token: TokenName, amount: string): Promise<void>;
   /**
    * Sends the transactions one after the other, each after the one before is included. Calls for one wallet wait for each other:
-   * two deposits of one token at once would overwrite each other's approval. `legs` is the number of legs of the settlement.
-   * Answers the hashes.
+   * two deposits of one token at once would overwrite each other's approval. Answers the hashes.
    */
-  send(transactions: readonly DepositTransaction[], legs: number): Promise<string[]>;
+  send(transactions: readonly DepositTransaction[]): Promise<string[]>;
 }
 
 export function createChainClient(chain: StackChain): JsonRpcProvider {
@@ -62,9 +55,8 @@ export function createPartyWallet(chain: StackChain, platform: StackPlatform, pr
     return turn;
   }
 
-  async function sendOne(transaction: { to: string; data: string; value: bigint }, headroom = 0n): Promise<string> {
-    const gasLimit = (await wallet.estimateGas(transaction)) + headroom;
-    const sent = await wallet.sendTransaction({ ...transaction, gasLimit });
+  async function sendOne(transaction: { to: string; data: string; value: bigint }): Promise<string> {
+    const sent = await wallet.sendTransaction(transaction);
     // ethers throws for a reverted transaction, with everything it knows on one long line.
     const receipt = await sent.wait(1, LIMITS.inclusionMs).catch((error: { code?: string }) => {
       if (error.code !== 'CALL_EXCEPTION') throw error;
@@ -88,13 +80,10 @@ export function createPartyWallet(chain: StackChain, platform: StackPlatform, pr
         const data = tokens[token].interface.encodeFunctionData('mint', [wallet.address, missing]);
         await sendOne({ to: chain.tokens[token], data, value: 0n });
       }),
-    send: (transactions, legs) =>
+    send: (transactions) =>
       inTurn(async () => {
         const hashes: string[] = [];
-        for (const { purpose, to, data, value } of transactions) {
-          const headroom = purpose === 'deposit' ? EXECUTION_GAS.base + EXECUTION_GAS.perLeg * BigInt(legs) : 0n;
-          hashes.push(await sendOne({ to, data, value: BigInt(value) }, headroom));
-        }
+        for (const { to, data, value } of transactions) hashes.push(await sendOne({ to, data, value: BigInt(value) }));
         return hashes;
       }),
   };

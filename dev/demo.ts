@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { formatUnits } from 'ethers';
@@ -31,6 +31,7 @@ import { readStackFile, type StackChain, type StackFile } from './stack-file.ts'
 /** Milliseconds. */
 const VERIFY_LIMIT_MS = 60_000;
 const TRADES = 2n;
+const KEPT_RUNS = 20;
 const DECIMALS: Readonly<Record<TokenName, number>> = { KBOND: 18, TUSDC: 6 };
 
 function print(text: string): void {
@@ -113,6 +114,19 @@ function verifyProofs(chain: StackChain, files: readonly string[], keys: string)
   return { valid: result.status === 0, output: `${result.stdout}${result.stderr}` };
 }
 
+/** The verdict of each pack, and every check that did not pass; the list of all checks is in the file. */
+function summaryOf(output: string): string[] {
+  return output.split('\n').filter((line) => /^\S/.test(line) || line.includes('✗'));
+}
+
+/** Removes the oldest runs, so that the folder does not grow for ever. Their names sort by time. */
+function forgetOldRuns(runs: string): void {
+  const names = readdirSync(runs)
+    .filter((name) => /^\d{4}-/.test(name))
+    .toSorted();
+  for (const name of names.slice(0, -KEPT_RUNS)) rmSync(join(runs, name), { recursive: true, force: true });
+}
+
 function prepareDirectory(runs: string): string {
   const name = new Date().toISOString().replaceAll(':', '-');
   const directory = join(runs, name);
@@ -122,6 +136,7 @@ function prepareDirectory(runs: string): string {
   rmSync(unfinished, { force: true });
   symlinkSync(name, unfinished);
   renameSync(unfinished, link);
+  forgetOldRuns(runs);
   return directory;
 }
 
@@ -194,14 +209,7 @@ async function main(): Promise<number> {
     print(
       `Proofs, checked by \`keystone verify\` with the chain read again (all checks: ${join(directory, 'verification.txt')})`,
     );
-    print(
-      verified.output
-        .trimEnd()
-        .split('\n')
-        .filter((line) => /valid|refuted|pack/i.test(line))
-        .slice(-12)
-        .join('\n'),
-    );
+    for (const line of summaryOf(verified.output)) print(`  ${line}`);
     if (!verified.valid) problems.push('a proof did not verify');
   }
   for (const problem of problems) print(`FAILED  ${problem}`);

@@ -9,7 +9,8 @@ const PREFERRED_PORTS = { lseg: 8_091, cipherowl: 8_092 } as const;
 
 /** Environment of the screening adapters. */
 export async function startScreening(launch: Launch): Promise<Record<string, string | undefined>> {
-  return { ...(await startLseg(launch)), ...(await startCipherOwl(launch)) };
+  const [lseg, cipherOwl] = await Promise.all([startLseg(launch), startCipherOwl(launch)]);
+  return { ...lseg, ...cipherOwl };
 }
 
 const LSEG_VARIABLES = [

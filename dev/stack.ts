@@ -14,23 +14,27 @@ import {
   writeTrustedKeys,
 } from './stack-services.ts';
 
-/** Starts every part in order and writes `.keystone/stack.json`, again whenever a restart changed a pid. @throws StepFailed */
+/** Starts every part and writes `.keystone/stack.json`, again whenever a restart changed a pid. @throws StepFailed */
 export async function startStack(launch: Launch, chainId: number): Promise<StackFile> {
-  const database = await startDatabase(launch);
-  const temporal = await startWorkflowServer(launch);
-  const chain = await startChain(launch, chainId);
   const identities = createIdentities(launch);
+  // Side by side what does not need each other: the second start is waited for by a person.
+  const [database, temporal, chain] = await Promise.all([
+    startDatabase(launch),
+    startWorkflowServer(launch),
+    startChain(launch, chainId),
+  ]);
   const contracts = await prepareContracts(launch, chain, {
     ownerDatabaseUrl: database.owner,
     funded: identities.platforms.map(({ wallet }) => wallet.address),
   });
   writeTrustedKeys(launch, contracts);
-  const issuer = await startIssuer(launch, identities, database.owner);
-  const screening = await startScreening(launch);
-  const sinkUrl = await startWebhookSink(launch, identities);
+  const [issuer, screening, sinkUrl] = await Promise.all([
+    startIssuer(launch, identities, database.owner),
+    startScreening(launch),
+    startWebhookSink(launch, identities),
+  ]);
   const application = { database, temporal, contracts, issuer, screening };
-  const apiUrl = await startApi(launch, application);
-  await startWorker(launch, application);
+  const [apiUrl] = await Promise.all([startApi(launch, application), startWorker(launch, application)]);
 
   const { coordinator, escrow, registry } = contracts.configuration;
   const stackOf = (processes: readonly ProcessRecord[]): StackFile => ({

@@ -65,7 +65,10 @@ export function createSupervisor(log: (line: string) => void): Supervisor {
 
   return {
     async start(name, launch) {
+      // Parts start side by side: when one fails, everything is stopped while others have not begun yet.
+      if (stopping.signal.aborted) throw new Error(`${name} is not started: everything is being stopped`);
       const first = await launch();
+      if (stopping.signal.aborted) await first.stop();
       const entry: Supervised = { name, current: first };
       supervised.push(entry);
       watch(entry, launch).catch((error: unknown) => log(`watching ${name} failed: ${String(error)}`));

@@ -121,6 +121,11 @@ function runGoBuild(output: string, onProgress: (line: string) => void): Promise
     compiled += lines.filter((line) => !line.startsWith('go: ')).length;
     lastLine = (lines.at(-1) ?? lastLine).slice(0, LIMITS.progressLineBytes);
   });
+  // An interrupted start must not leave a compiler behind that keeps both cores busy for minutes.
+  const endWithUs = (): void => {
+    child.kill('SIGTERM');
+  };
+  process.once('exit', endWithUs);
   const started = Date.now();
   const progress = setInterval(() => {
     const seconds = Math.round((Date.now() - started) / 1000);
@@ -142,5 +147,8 @@ function runGoBuild(output: string, onProgress: (line: string) => void): Promise
       if (code === 0) resolve();
       else reject(new Error(`building Temporal failed (${signal ?? `exit code ${code}`}): ${lastLine}`));
     });
-  }).finally(() => clearInterval(progress));
+  }).finally(() => {
+    clearInterval(progress);
+    process.off('exit', endWithUs);
+  });
 }
