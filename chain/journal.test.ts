@@ -14,12 +14,11 @@ import { findCreation, findTransition } from './effects.ts';
 import { createJournal, type Journal, type JournalEvent, type TransactionIntent, type WaitOptions } from './journal.ts';
 import type { ChainLimits } from './limits.ts';
 import type { Chain } from './provider.ts';
-import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/local-chain.ts';
+import { type LocalChain, START_LIMIT_MS, startLocalChain, whileMining } from './testing/local-chain.ts';
 import { countMints, mintCall } from './testing/mint.ts';
 import { createTrade, DIGEST } from './testing/trade.ts';
 
 const WAIT_MS = 20_000;
-const MINE_MS = 30;
 const FAST = { receiptPollMs: 10, receiptPollMaximumMs: 20, rebroadcastMs: 100, finalityPollMs: 20 } as const;
 
 let local: LocalChain;
@@ -63,12 +62,11 @@ function mintIntent(recipient: string, settlementId: Uuid = randomUUID()): Trans
 const recipient = (): string => `0x${randomBytes(20).toString('hex')}`;
 
 /** Mines until the promise settles. */
-async function mining<Result>(promise: Promise<Result>): Promise<Result> {
-  const miner = setInterval(() => {
-    void local.mine();
-  }, MINE_MS);
-  return promise.finally(() => clearInterval(miner));
-}
+const mining = <Result>(promise: Promise<Result>): Promise<Result> =>
+  whileMining(
+    () => local.mine(),
+    () => promise,
+  );
 
 const mintsTo = async (address: string): Promise<number> =>
   (await countMints(local, local.tokens.KBOND)).get(address) ?? 0;

@@ -115,12 +115,13 @@ export async function rememberBlocks(
   chainId: number,
   blocks: readonly { number: number; hash: string }[],
 ): Promise<void> {
+  // A block is named twice when it ends the range and has logs; one statement may not touch a row twice.
+  const unique = new Map(blocks.map(({ number, hash }) => [number, { number, hash }]));
   await transaction.query(
     `INSERT INTO keystone.chain_blocks (chain_id, block_number, block_hash)
      SELECT $1, b.number, b.hash FROM jsonb_to_recordset($2::jsonb) AS b (number bigint, hash text)
      ON CONFLICT (chain_id, block_number) DO UPDATE SET block_hash = EXCLUDED.block_hash`,
-    // Only these two: a whole block carries a bigint, which JSON refuses.
-    [chainId, JSON.stringify(blocks.map(({ number, hash }) => ({ number, hash })))],
+    [chainId, JSON.stringify([...unique.values()])],
   );
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { type JsonRpcProvider, parseEther, toQuantity, Wallet } from 'ethers';
 
@@ -18,6 +19,7 @@ const CHAIN_ID = 31_338;
 const NO_BLOCKS_SECONDS = 1_000_000;
 /** Enough for any call of the tests, the guarded last deposit included. */
 const CALL_GAS = 6_000_000n;
+const MINING_PAUSE_MS = 25;
 /** For `beforeAll`: the first start may have to compile the contracts. */
 export const START_LIMIT_MS = 60_000;
 
@@ -57,6 +59,7 @@ export async function startLocalChain(options: LocalChainOptions = {}): Promise<
   const zero = `0x${'00'.repeat(20)}`;
   const base = { chain_id: chainId, rpc_url: anvil.url, deployment_block: 0, finality: 'finalized' as const };
   const bare = createChain({ ...base, coordinator: zero, escrow: zero, registry: zero, attester_sets: {} });
+  bare.provider.pollingInterval = MINING_PAUSE_MS;
   const rpc = (method: string, params: readonly unknown[] = []): Promise<unknown> =>
     bare.provider.send(method, [...params]);
   const mine = async (blocks = 1): Promise<void> => {
@@ -64,13 +67,15 @@ export async function startLocalChain(options: LocalChainOptions = {}): Promise<
   };
   const wallet = (): Promise<Wallet> => fundedWallet(bare.provider);
   const owner = await wallet();
-  // Deploying waits for inclusion, so blocks have to come by themselves meanwhile.
-  await rpc('evm_setAutomine', [true]);
-  const { address } = owner;
-  const deployed = await deployKeystone({ signer: owner, creator: address, engine: address, attesters: [address] });
-  const tokens = await deployTestTokens(owner);
-  await rpc('evm_setAutomine', [false]);
-  await rpc('evm_setIntervalMining', [options.blockTimeSeconds ?? 0]);
+  const { deployed, tokens } = await whileMining(mine, async () => ({
+    deployed: await deployKeystone({
+      signer: owner,
+      creator: owner.address,
+      engine: owner.address,
+      attesters: [owner.address],
+    }),
+    tokens: await deployTestTokens(owner),
+  }));
   const configuration: ChainConfiguration = {
     ...base,
     coordinator: deployed.coordinator,
@@ -104,6 +109,23 @@ export async function startLocalChain(options: LocalChainOptions = {}): Promise<
       rmSync(logFile, { force: true });
     },
   };
+}
+
+/** Keeps blocks coming while `work` waits for inclusion. Each is dated at least a second after the one before it, so not for long. */
+export async function whileMining<Result>(mine: () => Promise<void>, work: () => Promise<Result>): Promise<Result> {
+  const stop = new AbortController();
+  const miner = (async () => {
+    while (!stop.signal.aborted) {
+      await mine();
+      await sleep(MINING_PAUSE_MS);
+    }
+  })();
+  try {
+    return await work();
+  } finally {
+    stop.abort();
+    await miner;
+  }
 }
 
 async function fundedWallet(provider: JsonRpcProvider): Promise<Wallet> {
