@@ -114,6 +114,15 @@ contract GasHungryToken is PlainToken {
     }
 }
 
+/// @dev Takes about 900k gas to be paid in, more than a deposit provides for.
+contract SlowPullToken is PlainToken {
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        uint256 until = gasleft() - 900_000;
+        while (gasleft() > until) { }
+        return super.transferFrom(from, to, amount);
+    }
+}
+
 /// @dev Refuses listed recipients and can be stopped altogether, as USDC does.
 contract BlocklistToken is PlainToken {
     mapping(address => bool) public blocked;

@@ -7,7 +7,7 @@ import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordina
 import { MAX_FEES, MAX_LEGS, MAX_PARTIES } from "../../src/types/Limits.sol";
 import { CreateParams, Fee, Leg, SettlementState, TokenStandard } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
-import { TestNft } from "../mocks/WeirdTokens.sol";
+import { SlowPullToken, TestNft } from "../mocks/WeirdTokens.sol";
 
 contract LastDepositTest is KeystoneTest {
     function test_LastDeposit_SwapsInTheSameTransaction() external {
@@ -117,6 +117,21 @@ contract LastDepositTest is KeystoneTest {
             assertEq(cash.balanceOf(buyer.wallet), CASH_AMOUNT);
             assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
         }
+    }
+
+    /// @dev The same when the token eats what the deposit had set aside for the execution.
+    function testFuzz_LastDepositOfASlowToken_SwapsOrDoesNothing(uint256 gasLimit) external {
+        SlowPullToken token = new SlowPullToken();
+        CreateParams memory terms = swapTerms(1, address(bond), BOND_AMOUNT, address(token), CASH_AMOUNT);
+        open(terms);
+        deposit(terms, 0);
+        fund(terms.legs[1]);
+        gasLimit = bound(gasLimit, 1_200_000, 2_500_000);
+        bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
+        vm.prank(buyer.wallet);
+        (bool success,) = address(escrow).call{ gas: gasLimit }(call);
+        assertEq(stateOf(terms), success ? SettlementState.FINALIZED : SettlementState.AWAITING_DEPOSITS);
+        assertEq(token.balanceOf(buyer.wallet), success ? 0 : CASH_AMOUNT);
     }
 
     /// @dev Both parties estimate before either has paid in, and both transactions land in one block.

@@ -21,6 +21,8 @@ contract WeirdTokensTest is KeystoneTest {
     uint256 private constant AMOUNT = 1000;
     /// @dev What a wallet would give a last deposit. With forge's billion a gas bomb would leave enough for everybody.
     uint256 private constant ORDINARY_GAS = 1_500_000;
+    /// @dev Enough for two payouts, one of which burns all that it gets; not enough to copy 330 kB besides.
+    uint256 private constant FRUGAL_GAS = 900_000;
     /// @dev Ways back in, see {arm}.
     uint256 private constant ENTRIES = 10;
 
@@ -102,15 +104,20 @@ contract WeirdTokensTest is KeystoneTest {
         }
     }
 
-    function test_ReturnBomb_IsNotCopied() external {
-        GasBombToken token = new GasBombToken();
-        CreateParams memory terms = prepared(token);
-        token.arm(GasBombToken.Bomb.Return);
-        bytes32 termsHash = coordinator.hashTerms(terms);
-        vm.prank(buyer.wallet);
-        escrow.depositLeg{ gas: ORDINARY_GAS }(terms, 1, buyer, seller, termsHash);
-        assertEq(stateOf(terms), SettlementState.FINALIZED);
-        assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+    function test_ReturnBombs_AreNotCopied() external {
+        GasBombToken.Bomb[2] memory bombs = [GasBombToken.Bomb.Return, GasBombToken.Bomb.Revert];
+        for (uint256 i; i < bombs.length; ++i) {
+            uint256 snapshot = vm.snapshotState();
+            GasBombToken token = new GasBombToken();
+            CreateParams memory terms = against(token, 1);
+            completeWithoutExecution(terms);
+            token.arm(bombs[i]);
+            escrow.execute{ gas: FRUGAL_GAS }(terms);
+            assertEq(stateOf(terms), SettlementState.FINALIZED);
+            assertEq(token.balanceOf(buyer.wallet) + escrow.creditOf(address(token), 0, 0, buyer.wallet), AMOUNT);
+            assertEq(cash.balanceOf(seller.wallet), AMOUNT);
+            vm.revertToState(snapshot);
+        }
     }
 
     function test_VanishedToken_BecomesACredit() external {
@@ -127,12 +134,7 @@ contract WeirdTokensTest is KeystoneTest {
     function testFuzz_ExecutingWithLittleGas_CannotForceACredit(uint256 gasLimit) external {
         GasHungryToken token = new GasHungryToken();
         CreateParams memory terms = swapTerms(1, address(cash), AMOUNT, address(token), AMOUNT);
-        open(terms);
-        deposit(terms, 0);
-        vm.mockCallRevert(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), "not now");
-        deposit(terms, 1);
-        vm.clearMockedCalls();
-
+        completeWithoutExecution(terms);
         gasLimit = bound(gasLimit, 100_000, 900_000);
         vm.prank(stranger);
         (bool success,) = address(escrow).call{ gas: gasLimit }(abi.encodeCall(escrow.execute, (terms)));
@@ -289,6 +291,11 @@ contract WeirdTokensTest is KeystoneTest {
     /// @dev Another settlement, complete, whose automatic execution failed.
     function executable() private returns (CreateParams memory terms) {
         terms = swapTerms(99, address(bond), AMOUNT, address(cash), AMOUNT);
+        completeWithoutExecution(terms);
+    }
+
+    /// @dev Every leg is in, and the gate refused the automatic execution.
+    function completeWithoutExecution(CreateParams memory terms) private {
         open(terms);
         deposit(terms, 0);
         vm.mockCallRevert(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), "not now");
