@@ -56,6 +56,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
   const pool = new pg.Pool({ ...connection, max: options.poolSize });
   pool.on('error', options.onError);
+  // A connection that breaks while it is in use tells its own client; without a listener that, too, would end the process.
+  pool.on('connect', (client) => client.on('error', options.onError));
   let statements = 0;
 
   async function begin(client: pg.PoolClient, principal: Principal): Promise<void> {

@@ -17,6 +17,8 @@ export const POLICIES = {
   screening: { ...patient, startToCloseTimeout: '3m', heartbeatTimeout: '10s' },
   /** Postgres and local signing only. */
   record: { ...patient, startToCloseTimeout: '1m', heartbeatTimeout: '10s' },
+  /** One webhook attempt; the schedule between attempts is the delivery workflow's own. */
+  delivery: { ...patient, startToCloseTimeout: '1m', heartbeatTimeout: '10s' },
 } as const satisfies Record<string, ActivityOptions>;
 
 /** Facts remembered for deduplication and timeline entries kept for the query: far above any real settlement, below any limit. */

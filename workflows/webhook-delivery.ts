@@ -20,7 +20,7 @@ import { POLICIES } from './policies.ts';
 const redeliverSignal = defineSignal('redeliver');
 const attemptsQuery = defineQuery<AttemptEntry[]>('attempts');
 
-const { attemptDelivery, endDelivery } = proxyActivities<DeliveryActivities>(POLICIES.record);
+const { attemptDelivery, endDelivery } = proxyActivities<DeliveryActivities>(POLICIES.delivery);
 
 /**
  * Retries one message towards one endpoint for days, until it is delivered, given up, or there is nobody left to tell. A `redeliver`
@@ -61,7 +61,7 @@ function deliveryRun(input: DeliveryInput) {
 
   async function giveUp(code: DeliveryFailureCode): Promise<void> {
     failureCode = code;
-    await endDelivery.executeWithOptions({ ...POLICIES.record, summary: `give up: ${code}` }, [
+    await endDelivery.executeWithOptions({ ...POLICIES.delivery, summary: `give up: ${code}` }, [
       { ...reference, failureCode: code },
     ]);
     setCurrentDetails(`**failed**: ${code} after ${attempts.length} attempts`);
@@ -87,7 +87,7 @@ function deliveryRun(input: DeliveryInput) {
     /** One attempt; true when it was the last. */
     async attempt(redelivery: boolean): Promise<boolean> {
       const outcome = await attemptDelivery.executeWithOptions(
-        { ...POLICIES.record, summary: `${redelivery ? 'redelivery' : 'attempt'} ${attempts.length + 1}` },
+        { ...POLICIES.delivery, summary: `${redelivery ? 'redelivery' : 'attempt'} ${attempts.length + 1}` },
         [{ ...reference, redelivery }],
       );
       attempts.push({ at_ms: Date.now(), redelivery, outcome });
