@@ -168,7 +168,8 @@ function underAccount(
   if (account === undefined) return { command, args };
   const { userId, groupId } = account;
   if ([binaries.directory, dirname(dataDirectory)].every(everybodyMayEnter)) return { command, args, userId, groupId };
-  const capability = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+  // Without the securebit the kernel ignores the capability in access(2), by which initdb looks for the server beside it.
+  const capability = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--securebits=+no_setuid_fixup'];
   const identity = [`--reuid=${userId}`, `--regid=${groupId}`, '--clear-groups'];
   return { command: 'setpriv', args: [...identity, ...capability, '--', command, ...args] };
 }
