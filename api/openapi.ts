@@ -140,10 +140,7 @@ function componentSchema(schema: z.ZodType, io: 'input' | 'output', components: 
     ),
   ) as Json & { $defs?: Json };
   for (const [name, definition] of Object.entries($defs ?? {})) components[name] = withoutId(definition as Json);
-  const id = schema.meta()?.id;
-  if (id === undefined) return own;
-  components[id] = withoutId(own);
-  return { $ref: `#/components/schemas/${id}` };
+  return own;
 }
 
 /** In a component, `id` would be an unknown keyword. */

@@ -72,7 +72,8 @@ function parseQuery(contract: RouteContract, request: Request): unknown {
   const repeated = entries.find(([name], index) => entries.findIndex(([other]) => other === name) !== index);
   if (repeated !== undefined) throw invalid([{ pointer: `?${repeated[0]}`, detail: 'Given more than once.' }]);
   const values: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [name, value] of entries) values[name] = value;
+  // Stock clients send `state=` for "any state": like null in a body, an empty value means absent.
+  for (const [name, value] of entries) if (value !== '') values[name] = value;
   const parsed = contract.query.safeParse({ ...values });
   if (parsed.success) return parsed.data;
   throw invalid(problemsOf(parsed.error, (path) => `?${path.join('.')}`));

@@ -12,6 +12,7 @@ import { decideComplianceHandler } from './settlements/decide.ts';
 import { getDepositInfoHandler } from './settlements/deposit-info.ts';
 import {
   getProofHandler,
+  getRelatedHandler,
   getSettlementHandler,
   listSettlementEventsHandler,
   listSettlementsHandler,
@@ -37,6 +38,7 @@ export function createRoutes(dependencies: ApiDependencies, isDraining: () => bo
     route(settlements.listSettlements, listSettlementsHandler(dependencies)),
     route(settlements.getSettlement, getSettlementHandler(dependencies)),
     route(settlements.listSettlementEvents, listSettlementEventsHandler(dependencies)),
+    route(settlements.getRelated, getRelatedHandler(dependencies)),
     route(settlements.confirmSettlement, confirmSettlementHandler(dependencies)),
     route(settlements.rejectSettlement, rejectSettlementHandler(dependencies)),
     route(settlements.decideCompliance, decideComplianceHandler(dependencies)),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { LIMITS } from '../domain/limits.ts';
-import { DIRECTIONS, LEG_TYPES, TOKEN_STANDARDS } from '../domain/legs.ts';
+import { DIRECTIONS, LEG_TYPES } from '../domain/legs.ts';
 import { API_LIMITS } from './limits.ts';
 
 /** Building blocks of the contracts. Requests are strict, answers are open: a new field of an answer breaks no client. */
@@ -68,9 +68,7 @@ const statedLegFields = {
   instrument_id: text(LIMITS.maximumTextLength).meta({ description: 'Token contract address.' }),
   quantity: quantityIn,
   chain_id: chainIdIn.optional(),
-  token_standard: text(LIMITS.maximumTextLength)
-    .optional()
-    .meta({ description: `One of ${TOKEN_STANDARDS.join(', ')}; ERC-20 by default.` }),
+  token_standard: text(LIMITS.maximumTextLength).optional().meta({ description: 'ERC-20 (the default) or ERC-3643.' }),
   external_reference: text(LIMITS.maximumTextLength).optional(),
 };
 
@@ -101,8 +99,10 @@ const decimalText = (minimum: number, maximum: number) =>
 const pageFields = {
   limit: decimalText(1, LIMITS.listMaximum)
     .optional()
-    .meta({ description: `1 to ${LIMITS.listMaximum}, default ${LIMITS.listDefault}.` }),
-  offset: decimalText(0, API_LIMITS.maximumOffset).optional().meta({ description: 'Ignored when a cursor is given.' }),
+    .meta({ type: 'integer', minimum: 1, maximum: LIMITS.listMaximum, default: LIMITS.listDefault }),
+  offset: decimalText(0, API_LIMITS.maximumOffset)
+    .optional()
+    .meta({ type: 'integer', minimum: 0, default: 0, description: 'Ignored when a cursor is given.' }),
   cursor: z
     .string()
     .min(1)

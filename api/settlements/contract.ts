@@ -17,7 +17,7 @@ import {
   timeIn,
   walletIn,
 } from '../schemas.ts';
-import { depositInfoOut, eventListOut, packOut, settlementListOut, settlementOut } from './views.ts';
+import { depositInfoOut, eventListOut, packOut, relatedOut, settlementListOut, settlementOut } from './views.ts';
 
 const settlementParams = z.strictObject({ settlement_id: idParam });
 const settlementAnswer = { description: 'The settlement as you may see it.', schema: settlementOut } as const;
@@ -161,6 +161,19 @@ export const listSettlementEvents = {
   params: settlementParams,
   query: pageQuery,
   responses: { 200: { description: 'One page.', schema: eventListOut } },
+  errors: ['not_found'],
+} as const satisfies RouteContract;
+
+export const getRelated = {
+  operationId: 'getRelatedSettlements',
+  tag: 'settlements',
+  method: 'get',
+  path: '/v1/settlements/{settlement_id}/related',
+  summary: 'The other half of a repo. Settlements here are single trades, so both are null.',
+  access: 'any',
+  scope: 'settlements:read',
+  params: settlementParams,
+  responses: { 200: { description: 'Opening and closing settlement.', schema: relatedOut } },
   errors: ['not_found'],
 } as const satisfies RouteContract;
 

@@ -129,6 +129,7 @@ describe('reading settlements', () => {
       expect(at(await get('/v1/settlements?state=AWAITING_CONFIRMATION&limit=1', a.token), '/items/0/state')).toBe(
         'AWAITING_CONFIRMATION',
       );
+      expect(at(await get('/v1/settlements?state=&limit=1&cursor=', a.token), '/items/0/id')).toBeDefined();
       expect((await get('/v1/settlements?state=SETTLED', a.token)).body).toMatchObject({
         items: [],
         total: 0,
@@ -166,6 +167,12 @@ describe('reading settlements', () => {
       items: [{ sequence: 3, to_state: 'INSTRUCTED', previous_hash: at(first, '/items/1/content_hash') }],
       has_more: false,
     });
+  });
+
+  it('related is answered to stock clients for what they may see', async () => {
+    const id = await open();
+    expect((await get(`/v1/settlements/${id}/related`, a.token)).body).toEqual({ opening: null, closing: null });
+    expect((await get(`/v1/settlements/${id}/related`, stranger.token)).status).toBe(404);
   });
 
   describe('GET …/proof', () => {

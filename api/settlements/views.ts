@@ -104,6 +104,9 @@ const eventOut = z
 
 export const settlementListOut = listOf('SettlementList', settlementOut);
 export const eventListOut = listOf('SettlementEventList', eventOut);
+export const relatedOut = z
+  .looseObject({ opening: settlementOut.nullable(), closing: settlementOut.nullable() })
+  .meta({ id: 'RelatedSettlements' });
 export const packOut = z
   .looseObject({})
   .meta({ id: 'ProofPack', description: 'The format is described with the trust chain.' });
