@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 
+import { expect } from '@jest/globals';
+
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Client, Connection, type WorkflowHandleWithSignaledRunId } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
 
@@ -75,7 +79,7 @@ export async function createWorkflowStage(): Promise<WorkflowStage> {
     NativeConnection.connect({ address }),
     settlementBundle(),
   ]);
-  const client = new Client({ connection });
+  const client = new Client({ connection, identity: IDENTITY });
   return {
     client,
     async play(scripted, input, act) {
@@ -86,6 +90,7 @@ export async function createWorkflowStage(): Promise<WorkflowStage> {
         taskQueue,
         workflowBundle,
         activities: { ...scripted.activities },
+        identity: IDENTITY,
       });
       const handle = await client.workflow.start(SETTLEMENT_WORKFLOW, {
         workflowId: `settlement-${settlementId}`,
@@ -100,11 +105,34 @@ export async function createWorkflowStage(): Promise<WorkflowStage> {
           },
         ],
       });
-      return worker.runUntil(() => act(handle));
+      const result = await worker.runUntil(() => act(handle));
+      await recordHistory(handle);
+      return result;
     },
     async close() {
       await connection.close();
       await native.close();
     },
   };
+}
+
+/** In place of process id and host name, which have no business in a committed history. */
+const IDENTITY = 'test';
+
+/** Where the histories for the replay test are kept. */
+export const HISTORIES = new URL('../histories/', import.meta.url).pathname;
+
+/** `KEYSTONE_RECORD_HISTORIES=1` writes each test's history for the replay test, once the workflow is closed. */
+async function recordHistory(handle: { fetchHistory(): Promise<unknown> }): Promise<void> {
+  if (process.env['KEYSTONE_RECORD_HISTORIES'] !== '1') return;
+  const name = expect.getState().currentTestName ?? 'unnamed';
+  const history = historyToJSON((await handle.fetchHistory()) as Parameters<typeof historyToJSON>[0]);
+  mkdirSync(HISTORIES, { recursive: true });
+  writeFileSync(
+    `${HISTORIES}${name
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .slice(0, 80)}.json`,
+    `${history}\n`,
+  );
 }
