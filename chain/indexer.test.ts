@@ -163,6 +163,28 @@ describe('an indexer', () => {
     expect(new Set(facts.map((fact) => fact.dedupe_key)).size).toBe(facts.length);
   });
 
+  it('that was overtaken stores nothing and leaves the cursor where the faster one put it', async () => {
+    const running = indexing.indexer();
+    await local.mine(FINALITY);
+    await catchUp(running);
+    const trade = await indexing.settlement();
+    await trade.create();
+    await local.mine(FINALITY);
+    const slow: Chain = {
+      ...local.chain,
+      logs: async (wanted) => {
+        const logs = await local.chain.logs(wanted);
+        await local.mine(FINALITY);
+        await catchUp(running);
+        return logs;
+      },
+    };
+    expect((await indexing.indexer({ chain: slow }).runOnce()).kind).toBe('superseded');
+    const finalized = await local.chain.finalizedBlock();
+    expect(await indexing.cursor()).toMatchObject({ block_number: finalized?.number, block_hash: finalized?.hash });
+    expect(await indexing.names(trade.settlementId)).toHaveLength(2);
+  });
+
   it('asks for less when the node refuses a range or there are too many logs', async () => {
     const trade = await indexing.settlement();
     await trade.create();

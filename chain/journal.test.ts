@@ -204,14 +204,15 @@ describe('a refusal', () => {
     const { journal, signer } = await setUp({ signer: local.owner });
     const coordinator = createCoordinatorClient(local.chain);
     const intent = { ...mintIntent(recipient()), ...coordinator.advance(trade.settlementId, DIGEST) };
-    // Both pass their simulation; the second one finds the settlement moved when it is executed.
+    // Both pass their simulation; the second one finds the settlement moved when it is executed. Nothing is mined before both are signed.
     const rival = journal.submit(
       { ...mintIntent(recipient()), ...coordinator.transition(trade.settlementId, 'ROLLED_BACK', DIGEST) },
       options(),
     );
     await sleep(150);
-    const failure = mining(Promise.all([rival, journal.submit(intent, options())]));
-    const error: unknown = await failure.catch((reason: unknown) => reason);
+    const late = journal.submit(intent, options()).catch((reason: unknown) => reason);
+    for (let look = 0; look < 100 && (await rowsOf(signer)).length < 2; look += 1) await sleep(20);
+    const [, error] = await mining(Promise.all([rival, late]));
     expect(error).toMatchObject({ code: 'transaction_reverted' });
     expect(revertReasonOf(error)?.name).toBe('InvalidTransition');
     expect((await rowsOf(signer)).at(-1)?.status).toBe('reverted');
