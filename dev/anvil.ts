@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,12 +32,14 @@ export async function startAnvil(options: AnvilOptions): Promise<RunningAnvil> {
     mkdirSync(dirname(stateFile), { recursive: true });
     setAsideBrokenState(stateFile, options.log);
   }
+  const genesis = stateFile === undefined ? undefined : genesisTimestamp(stateFile);
   const words = [
     ['--host', '127.0.0.1', '--port', String(options.port), '--chain-id', String(options.chainId)],
     ['--block-time', String(options.blockTimeSeconds ?? DEFAULT_BLOCK_TIME_SECONDS), '--slots-in-an-epoch', '1'],
     // Quiet: a line per call would fill the disk, and the banner prints private keys.
     ['--quiet'],
     stateFile === undefined ? [] : ['--state', stateFile, '--state-interval', '1'],
+    genesis === undefined ? [] : ['--timestamp', String(genesis)],
   ];
   const server = await startProcess({
     name: 'anvil',
@@ -51,6 +53,8 @@ export async function startAnvil(options: AnvilOptions): Promise<RunningAnvil> {
   });
   const url = `http://127.0.0.1:${options.port}`;
   await waitUntilReady(server, () => answersAs(url, options.chainId), LIMITS.startMs);
+  // With a given genesis the chain's clock starts there; it has to show the time of day, as that of a real chain does.
+  if (genesis !== undefined) await call(url, 'evm_setTime', [Math.floor(Date.now() / 1000)]);
   return { ...server, url };
 }
 
@@ -77,22 +81,46 @@ function setAsideBrokenState(stateFile: string, log: (line: string) => void): vo
   } catch {
     // Whatever is wrong with it, anvil could not start from it either.
     renameSync(stateFile, `${stateFile}.broken`);
+    rmSync(genesisFile(stateFile), { force: true });
     log(`the saved state of the chain is damaged (kept as ${stateFile}.broken): the chain starts afresh`);
   }
 }
 
+/**
+ * Seconds since epoch of block 0, chosen when the chain begins and kept beside its state. Without it anvil makes another block 0 at each
+ * start and, having two, answers with either: whoever knows a chain by its first block would take it for a new one.
+ */
+function genesisTimestamp(stateFile: string): number | undefined {
+  const file = genesisFile(stateFile);
+  if (existsSync(file)) return Number(readFileSync(file, 'utf8'));
+  // A chain that began without one keeps the block 0 that it has.
+  if (existsSync(stateFile)) return undefined;
+  const now = Math.floor(Date.now() / 1000);
+  writeFileSync(file, String(now));
+  return now;
+}
+
+function genesisFile(stateFile: string): string {
+  return `${stateFile}.genesis`;
+}
+
 async function answersAs(url: string, chainId: number): Promise<boolean> {
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_chainId', params: [] }),
-      signal: AbortSignal.timeout(LIMITS.probeMs),
-    });
-    const answer = (await response.json()) as { result?: string };
-    return Number(answer.result) === chainId;
+    return Number(await call(url, 'eth_chainId', [])) === chainId;
   } catch {
     // Not yet: the caller asks again until its time limit.
     return false;
   }
+}
+
+async function call(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    signal: AbortSignal.timeout(LIMITS.probeMs),
+  });
+  const answer = (await response.json()) as { result?: unknown; error?: { message: string } };
+  if (answer.error !== undefined) throw new Error(`${method} was refused by the local chain: ${answer.error.message}`);
+  return answer.result;
 }

@@ -26,14 +26,19 @@ export interface ChainDatabase {
  */
 export async function findDiscontinuity(database: ChainDatabase, rpcUrl: string): Promise<string | undefined> {
   const cursor = await withOwner(database.ownerDatabaseUrl, async (client) => {
-    const answer = await client.query<{ block_number: string; block_hash: string }>(
-      'SELECT block_number::text, block_hash FROM keystone.chain_cursors WHERE chain_id = $1',
+    const answer = await client.query<{ block_number: string; block_hash: string; origin_hash: string }>(
+      'SELECT block_number::text, block_hash, origin_hash FROM keystone.chain_cursors WHERE chain_id = $1',
       [database.chainId],
     );
     return answer.rows[0];
   });
   if (cursor === undefined) return undefined;
-  const block = await readBlockHash(rpcUrl, BigInt(cursor.block_number));
+  const [origin, block] = await Promise.all([
+    readBlockHash(rpcUrl, 0n),
+    readBlockHash(rpcUrl, BigInt(cursor.block_number)),
+  ]);
+  if (origin?.toLowerCase() !== cursor.origin_hash.toLowerCase())
+    return 'the chain begins with another block than before';
   if (block === undefined) return `the chain has no block ${cursor.block_number}, which was indexed before`;
   if (block.toLowerCase() !== cursor.block_hash.toLowerCase()) {
     return `block ${cursor.block_number} of the chain is not the one that was indexed before`;

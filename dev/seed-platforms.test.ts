@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { createTestDatabase, type TestDatabase } from '../test/support/database.ts';
 import { getTestServers, TEST_CHAIN_ID } from '../test/support/servers.ts';
+import { createTestProvider } from '../test/support/wallet.ts';
 import { findDiscontinuity, forgetChain } from './chain-continuity.ts';
 import { PLATFORM_SCOPES, type Seed, seedPlatforms } from './seed-platforms.ts';
 
@@ -57,27 +58,36 @@ describe('the platforms of the development stack', () => {
 describe('a chain that is not the one that was indexed', () => {
   const target = () => ({ ownerDatabaseUrl: database.ownerUrl, chainId: TEST_CHAIN_ID });
 
-  async function rememberBlock(number: number, hash: string): Promise<void> {
+  async function rememberBlock(number: number, hash: string, origin: string): Promise<void> {
     await database.worker.transaction({ kind: 'worker' }, (transaction) =>
       transaction.query(
-        `INSERT INTO keystone.chain_cursors (chain_id, block_number, block_hash, origin_hash) VALUES ($1, $2, $3, $3)`,
-        [TEST_CHAIN_ID, number, hash],
+        `INSERT INTO keystone.chain_cursors (chain_id, block_number, block_hash, origin_hash) VALUES ($1, $2, $3, $4)`,
+        [TEST_CHAIN_ID, number, hash, origin],
       ),
     );
   }
 
-  it('is recognised by a block that is missing or different, and forgotten', async () => {
+  it('is recognised by its first block, or by one that is missing or different, and forgotten', async () => {
     const rpcUrl = getTestServers().anvilUrl;
+    const provider = createTestProvider();
+    const first = (await provider.getBlock(0))?.hash ?? '';
+    provider.destroy();
+    const other = `0x${'1'.repeat(64)}`;
     expect(await findDiscontinuity(target(), rpcUrl)).toBeUndefined();
 
-    await rememberBlock(0, `0x${'1'.repeat(64)}`);
-    expect(await findDiscontinuity(target(), rpcUrl)).toContain('is not the one that was indexed before');
-    expect(await forgetChain(target())).toEqual({ openSettlements: 0 });
-    expect(await findDiscontinuity(target(), rpcUrl)).toBeUndefined();
-
-    await rememberBlock(1_000_000, `0x${'1'.repeat(64)}`);
-    expect(await findDiscontinuity(target(), rpcUrl)).toContain('has no block 1000000');
-    await forgetChain(target());
-    expect(await findDiscontinuity(target(), rpcUrl)).toBeUndefined();
+    const cases = [
+      { number: 0, hash: first, origin: other, problem: 'begins with another block' },
+      { number: 1, hash: other, origin: first, problem: 'is not the one that was indexed before' },
+      { number: 1_000_000, hash: other, origin: first, problem: 'has no block 1000000' },
+      { number: 0, hash: first, origin: first, problem: undefined },
+    ];
+    for (const { number, hash, origin, problem } of cases) {
+      await rememberBlock(number, hash, origin);
+      const found = await findDiscontinuity(target(), rpcUrl);
+      if (problem === undefined) expect(found).toBeUndefined();
+      else expect(found).toContain(problem);
+      expect(await forgetChain(target())).toEqual({ openSettlements: 0 });
+      expect(await findDiscontinuity(target(), rpcUrl)).toBeUndefined();
+    }
   });
 });

@@ -148,6 +148,33 @@ describe('the local chain', () => {
   );
 
   it(
+    'has the same first block and the time of day after each restart',
+    async () => {
+      const stateFile = join(directory, 'chain.json');
+      const firstBlocks: string[] = [];
+      for (let start = 0; start < 4; start += 1) {
+        const server = await startAnvil({
+          port: await anyFreePort(),
+          chainId: CHAIN_ID,
+          stateFile,
+          ...common('anvil'),
+        });
+        // Two more blocks, so that the newest one was mined after the start.
+        await new Promise((resolve) => setTimeout(resolve, 2_500));
+        const first = await call<{ hash: string }>(server.url, 'eth_getBlockByNumber', ['0x0', false]);
+        const newest = await call<{ timestamp: string }>(server.url, 'eth_getBlockByNumber', ['latest', false]);
+        firstBlocks.push(first.hash);
+        expect(Math.abs(Date.now() / 1000 - Number(newest.timestamp))).toBeLessThan(3);
+        process.kill(server.pid, start % 2 === 0 ? 'SIGKILL' : 'SIGTERM');
+        await server.exited;
+        await new Promise((resolve) => setTimeout(resolve, 1_500));
+      }
+      expect(new Set(firstBlocks).size).toBe(1);
+    },
+    LIMIT_MS,
+  );
+
+  it(
     'starts afresh from a state file that was cut short, says so and keeps the file',
     async () => {
       const stateFile = join(directory, 'chain.json');
