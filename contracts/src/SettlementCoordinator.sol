@@ -33,8 +33,9 @@ contract SettlementCoordinator is ISettlementCoordinator, AccessControl, Pausabl
     bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
 
     /// @dev All edges, eight bits for each state they leave from, INSTRUCTED in the lowest byte:
-    /// 0: 1 | 1: 2 6 7 | 2: 3 6 7 | 3: 4 6 7 | 4: 5 | 5, 6, 7: none.
-    uint64 private constant EDGES = 0x00_00_00_20_D0_C8_C4_02;
+    /// 0: 1 6 7 | 1: 2 6 7 | 2: 3 6 7 | 3: 4 6 7 | 4: 5 | 5, 6, 7: none.
+    /// The lifecycle's own table: a settlement leaves 0 within the creating transaction, so 0 to 6 and 7 happen only before it is here.
+    uint64 private constant EDGES = 0x00_00_00_20_D0_C8_C4_C2;
     /// @dev The states that the engine may propose: 2, 3 and 6.
     uint256 private constant PROPOSABLE = 0x4C;
 
