@@ -1,8 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import type { Chain } from './provider.ts';
 import { catchUp, FINALITY, type Indexing, startIndexing } from './testing/indexing.ts';
 import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/local-chain.ts';
+
+/** Each test drives a chain and a database; on a busy machine five seconds are not enough. */
+jest.setTimeout(30_000);
 
 let local: LocalChain;
 let indexing: Indexing;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import { findChainTransition } from '../db/chain-events.ts';
 import { ON_CHAIN_INDEX } from '../domain/settlement-state.ts';
@@ -12,6 +12,9 @@ import { RpcError } from './rpc.ts';
 import { catchUp, FINALITY, type Indexing, startIndexing } from './testing/indexing.ts';
 import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/local-chain.ts';
 import { createTrade } from './testing/trade.ts';
+
+/** Each test drives a chain and a database; on a busy machine five seconds are not enough. */
+jest.setTimeout(30_000);
 
 let local: LocalChain;
 let indexing: Indexing;

@@ -36,7 +36,7 @@ export interface TransactionIntent {
 export interface WaitOptions {
   /** Stops the wait, not the transaction: what is stored will be broadcast by the next submit or sweep. */
   readonly signal: AbortSignal;
-  /** Called at least once a second while waiting. */
+  /** Called in every round of a wait: about once a second, or after the time limit of a call that the node does not answer. */
   readonly heartbeat: () => void;
 }
 

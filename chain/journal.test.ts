@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { toQuantity, Transaction as EthereumTransaction, type Wallet } from 'ethers';
 
 import { effectKey } from '../domain/effect-key.ts';
@@ -20,6 +20,9 @@ import { createTrade, DIGEST } from './testing/trade.ts';
 
 const WAIT_MS = 20_000;
 const FAST = { receiptPollMs: 10, receiptPollMaximumMs: 20, rebroadcastMs: 100, finalityPollMs: 20 } as const;
+
+/** Each test drives a chain and a database; on a busy machine five seconds are not enough. */
+jest.setTimeout(30_000);
 
 let local: LocalChain;
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { keccak256, Wallet } from 'ethers';
 
 import { KeystoneError } from '../domain/errors.ts';
@@ -15,6 +15,9 @@ import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/loca
 import { createTrade, tokenInterface } from './testing/trade.ts';
 import { createTokenDecimals, readDecimals } from './tokens.ts';
 import { createTestDatabase, type TestDatabase } from '../test/support/database.ts';
+
+/** Each test drives a chain and a database; on a busy machine five seconds are not enough. */
+jest.setTimeout(30_000);
 
 let local: LocalChain;
 let database: TestDatabase;

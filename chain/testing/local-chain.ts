@@ -75,7 +75,12 @@ export async function startLocalChain(options: LocalChainOptions = {}): Promise<
       attesters: [owner.address],
     }),
     tokens: await deployTestTokens(owner),
-  }));
+  })).catch(async (error: unknown) => {
+    // Nobody else knows of this process yet, and a test run does not end while it lives.
+    bare.close();
+    await anvil.stop();
+    throw error;
+  });
   const configuration: ChainConfiguration = {
     ...base,
     coordinator: deployed.coordinator,
