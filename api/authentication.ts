@@ -35,6 +35,7 @@ export function createAuthenticate(options: AuthenticationOptions): Authenticate
   return async (authorization) => {
     const payload = await verify(options, bearerToken(authorization));
     const clientId = clientIdOf(payload);
+    // There is no tenant yet; this principal is the API's own role with none set, which can ask the one function only.
     const record = await options.database.transaction({ kind: 'worker' }, (transaction) =>
       authenticateClient(transaction, options.issuer, clientId),
     );

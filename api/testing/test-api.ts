@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+import { jest } from '@jest/globals';
 import { Wallet } from 'ethers';
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import pg from 'pg';
@@ -18,6 +19,9 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { SCOPES } from '../route.ts';
 
 /** The API over real HTTP and a real database, with tokens signed by a key of this process. Only the chain's answers are canned. */
+
+// Some tests send dozens of requests at once, on machines that do other things meanwhile.
+jest.setTimeout(30_000);
 
 export const ISSUER = 'https://issuer.test/';
 export const AUDIENCE = 'https://api.keystone.test';
