@@ -36,24 +36,16 @@ interface DepositRow {
   readonly payee_wallet: string | null;
 }
 
-function selectDeposits(payee: string): string {
-  return `SELECT l.leg_index, s.state, s.coordinator_chain_id, s.terms, s.terms_hash, s.timeout_at, d.participant_id AS payer_participant, d.wallet_address AS payer_wallet,
-      payee.participant_id AS payee_participant, payee.wallet_address AS payee_wallet
-    FROM keystone.legs l
-    JOIN keystone.settlements s ON s.id = l.settlement_id
-    JOIN keystone.parties p ON p.settlement_id = l.settlement_id AND p.role = l.payer_role AND p.environment_id = $2
-    LEFT JOIN keystone.party_details d ON d.party_id = p.id
-    ${payee}
-    WHERE l.settlement_id = $1 AND ($3::smallint IS NULL OR l.leg_index = $3) ORDER BY l.leg_index`;
-}
-
-// A tenant learns its payee's id and wallet through a function that answers the payer only, and only while deposits are open.
-const FOR_TENANT = selectDeposits(
-  'LEFT JOIN LATERAL keystone.payee_of_leg(l.settlement_id, l.leg_index) payee ON true',
-);
-const FOR_WORKER =
-  selectDeposits(`LEFT JOIN keystone.parties q ON q.settlement_id = l.settlement_id AND q.role = l.payee_role
-    LEFT JOIN keystone.party_details payee ON payee.party_id = q.id`);
+// The payer learns its payee's id and wallet through a function that answers it alone, and only while deposits are open.
+const SELECT_DEPOSIT = `SELECT l.leg_index, s.state, s.coordinator_chain_id, s.terms, s.terms_hash, s.timeout_at,
+    d.participant_id AS payer_participant, d.wallet_address AS payer_wallet,
+    payee.participant_id AS payee_participant, payee.wallet_address AS payee_wallet
+  FROM keystone.legs l
+  JOIN keystone.settlements s ON s.id = l.settlement_id
+  JOIN keystone.parties p ON p.settlement_id = l.settlement_id AND p.role = l.payer_role AND p.environment_id = $2
+  LEFT JOIN keystone.party_details d ON d.party_id = p.id
+  LEFT JOIN LATERAL keystone.payee_of_leg(l.settlement_id, l.leg_index) payee ON true
+  WHERE l.settlement_id = $1 AND l.leg_index = $3`;
 
 /** One leg that the tenant's own party pays; undefined when there is no such leg, or it is somebody else's to pay. */
 export async function readDepositOfTenant(
@@ -62,21 +54,8 @@ export async function readDepositOfTenant(
   environmentId: Uuid,
   legIndex: number,
 ): Promise<DepositAnswer | undefined> {
-  const rows = await transaction.query<DepositRow>(FOR_TENANT, [settlementId, environmentId, legIndex]);
+  const rows = await transaction.query<DepositRow>(SELECT_DEPOSIT, [settlementId, environmentId, legIndex]);
   return rows[0] === undefined ? undefined : answer(rows[0]);
-}
-
-/** For the worker: the open deposits of one environment, for its own copy of the AWAITING_DEPOSITS webhook. */
-export async function readDepositsForWorker(
-  transaction: Transaction,
-  settlementId: Uuid,
-  environmentId: Uuid,
-): Promise<DepositFacts[]> {
-  const rows = await transaction.query<DepositRow>(FOR_WORKER, [settlementId, environmentId, null]);
-  return rows.flatMap((row) => {
-    const one = answer(row);
-    return one.open ? [one.facts] : [];
-  });
 }
 
 function answer(row: DepositRow): DepositAnswer {

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { composeDepositInfo } from '../../chain/deposit-info.ts';
+import { createDepositInfoReader } from '../../activities/deposit-info.ts';
 import { buildTerms, termsHash } from '../../chain/terms.ts';
-import { readDepositsForWorker } from '../../db/deposit-info.ts';
 import {
   at,
   CHAIN_ID,
@@ -246,11 +245,11 @@ describe('reading settlements', () => {
     it('the worker composes the same for the payer’s webhook', async () => {
       const { id } = await openDeposits();
       const answer = await get(`/v1/settlements/${id}/legs/0/deposit-info`, a.token);
-      const facts = await api.database.worker.transaction({ kind: 'worker' }, (transaction) =>
-        readDepositsForWorker(transaction, id, a.environmentId),
-      );
-      const coordinator = { chainId: CHAIN_ID, coordinator: TEST_CHAIN.coordinator };
-      expect(facts.map((one) => composeDepositInfo({ ...one, coordinator }))).toEqual([answer.body]);
+      const read = createDepositInfoReader({
+        database: api.database.worker,
+        coordinator: { chainId: CHAIN_ID, coordinator: TEST_CHAIN.coordinator },
+      });
+      expect(await read(id, a.environmentId)).toEqual([answer.body]);
     });
 
     it('404 for the payee and for a leg that is not there', async () => {
