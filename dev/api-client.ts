@@ -1,9 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import type { StackFile, StackPlatform } from './stack-file.ts';
 
 /** The API as an outside client uses it: a token by client credentials, then HTTP. */
 
 /** Milliseconds. */
-const LIMITS = { requestMs: 15_000, tokenEarlyMs: 60_000 } as const;
+const LIMITS = { requestMs: 15_000, tokenEarlyMs: 60_000, reconnectMs: 10_000, reconnectPauseMs: 300 } as const;
 
 const MAX_DETAIL_LENGTH = 500;
 
@@ -51,9 +53,23 @@ export function createApiClient(target: Target, credentials: Credentials): ApiCl
     return text;
   }
 
+  /** Reads are asked again while nobody listens: an API that is being restarted is back in a moment. */
+  async function read(path: string): Promise<string> {
+    const giveUpAt = Date.now() + LIMITS.reconnectMs;
+    for (;;) {
+      try {
+        return await call('GET', path);
+      } catch (error) {
+        // fetch reports a broken connection as a TypeError; an answer of any status is an ApiRefused.
+        if (!(error instanceof TypeError) || Date.now() > giveUpAt) throw error;
+        await pause(LIMITS.reconnectPauseMs);
+      }
+    }
+  }
+
   return {
-    get: async <Answer>(path: string) => JSON.parse(await call('GET', path)) as Answer,
-    getText: (path) => call('GET', path),
+    get: async <Answer>(path: string) => JSON.parse(await read(path)) as Answer,
+    getText: read,
     post: async <Answer>(path: string, body: unknown) => JSON.parse(await call('POST', path, body)) as Answer,
     patch: async <Answer>(path: string, body: unknown) => JSON.parse(await call('PATCH', path, body)) as Answer,
   };
