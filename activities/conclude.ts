@@ -1,4 +1,5 @@
 import { termsFromJson } from '../chain/terms.ts';
+import { effectIsImpossible } from '../db/chain-transactions.ts';
 import { recordTransition } from '../db/settlement-events.ts';
 import type { SettlementWork } from '../db/settlement-work.ts';
 import { effectKey } from '../domain/effect-key.ts';
@@ -27,7 +28,7 @@ export function createConclude(dependencies: ActivityDependencies): SettlementAc
   return runStep(dependencies, 'conclude', async ({ settlementId, reason }, context): Promise<FinaliseProgress> => {
     const work = await loadWork(dependencies.database, settlementId);
     if (isTerminal(work.state)) return { ...progressOf(work), executionDue: false };
-    const ended = await endInPostgres(dependencies, work, reason);
+    const ended = await endInPostgres(dependencies, work, reason, await neverOnChain(dependencies, work));
     if (ended !== undefined) return ended;
     const progress = await endOnChain(dependencies, work, reason, context);
     if (progress.state === 'TIMED_OUT' || progress.state === 'ROLLED_BACK')
@@ -36,16 +37,32 @@ export function createConclude(dependencies: ActivityDependencies): SettlementAc
   });
 }
 
-/** Undefined when the settlement is registered: then Postgres alone may not end it. */
+/**
+ * A create transaction that was signed before a crash and sent after the deadline is refused by the contract: then the chain will never
+ * say how this settlement ended.
+ */
+async function neverOnChain(dependencies: ActivityDependencies, work: SettlementWork): Promise<boolean> {
+  const { chain, database } = dependencies;
+  if (!work.registered_on_chain || (await chain.stateOf(work.id)) !== undefined) return false;
+  const effect = {
+    chainId: chain.chainId,
+    effectKey: effectKey(work.id, 'register', 1),
+    finalBlock: await chain.finalBlock(),
+  };
+  return database.transaction({ kind: 'worker' }, (transaction) => effectIsImpossible(transaction, effect));
+}
+
+/** Undefined when the settlement is or may come to be on chain: then Postgres alone may not end it. */
 async function endInPostgres(
   dependencies: ActivityDependencies,
   work: SettlementWork,
   reason: ConclusionReason,
+  neverRegistered: boolean,
 ): Promise<FinaliseProgress | undefined> {
   const ending = ENDING[reason];
   return withLockedSettlement(dependencies.database, work.id, async (transaction, locked) => {
     if (isTerminal(locked.state)) return { ...progressOf(locked), executionDue: false };
-    if (locked.registered_on_chain) return undefined;
+    if (locked.registered_on_chain && !neverRegistered) return undefined;
     const moved = await recordTransition(transaction, locked, ending.state, {
       triggeredBy: ENGINE,
       payload: { ending_code: ending.code },
@@ -84,7 +101,17 @@ async function askContract(
       // The contract counts block time, which may be behind our clock by a block.
       while ((await chain.headTimeMs()) < work.timeout_at.getTime())
         await pause(STEP_LIMITS.factPollMs, context.signal);
-      await chain.timeOut({ effectKey: effectKey(settlementId, 'timeout', 1), settlementId, context });
+      // Both sides have paid and only the automatic execution failed: the contract refuses a time-out for now, because anybody may
+      // still execute. Everybody kept their word, so we do.
+      if (await chain.allLegsIn(settlementId)) {
+        await chain.execute(termsFromJson(work.terms), {
+          effectKey: effectKey(settlementId, 'execute', 1),
+          settlementId,
+          context,
+        });
+      } else {
+        await chain.timeOut({ effectKey: effectKey(settlementId, 'timeout', 1), settlementId, context });
+      }
     } else {
       await chain.rollBack(NO_EVIDENCE, { effectKey: effectKey(settlementId, 'rollback', 1), settlementId, context });
     }

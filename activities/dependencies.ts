@@ -50,8 +50,12 @@ export interface SettlementChain {
   /** Undefined when the coordinator does not know the settlement. */
   stateOf(settlementId: Uuid): Promise<OnChainState | undefined>;
   gateIsOpen(settlementId: Uuid): Promise<boolean>;
+  /** Whether every leg of the coordinator's chain is paid in; then anybody may execute, and nobody may time out for a while. */
+  allLegsIn(settlementId: Uuid): Promise<boolean>;
   /** Our attester's latest word on each party hash, in the order given. */
   statusesOf(settlementId: Uuid, partyHashes: readonly string[]): Promise<AttestationStatus[]>;
+  /** Number of the newest final block; 0 while there is none. */
+  finalBlock(): Promise<number>;
   /** ms since epoch of the newest block. */
   headTimeMs(): Promise<number>;
 }
@@ -69,4 +73,9 @@ export interface ActivityDependencies {
   /** DID of this orchestrator: agent and settlement provider in the proof. */
   readonly identity: string;
   readonly log: StepLog;
+  /**
+   * Waits until any new block's time is later than a decision's (ms since epoch). Given only where there are no blocks, which is in the
+   * benchmark of our overhead: there it would hide everything else.
+   */
+  readonly untilLaterSecond?: (decidedAtMs: number, context: StepContext) => Promise<void>;
 }

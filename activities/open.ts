@@ -31,7 +31,7 @@ export function createOpen(dependencies: ActivityDependencies): SettlementActivi
     const closed = await gateOutcome(dependencies, work);
     if (closed !== undefined) return { ...progressOf(work), outcome: closed };
     const decisions = await decisionsOf(dependencies, work);
-    await untilLaterSecond(decisions.compose_ts_ms, context);
+    await (dependencies.untilLaterSecond ?? untilLaterSecond)(decisions.compose_ts_ms, context);
     const included = await chain.advance(decisions.digest, {
       effectKey: effectKey(settlementId, 'open', 1),
       settlementId,
@@ -95,7 +95,7 @@ async function decisionsOf(dependencies: ActivityDependencies, work: SettlementW
 }
 
 /** Block times are whole seconds: the decision is provably older than its block only once its own second has passed. */
-async function untilLaterSecond(decidedAtMs: number, context: StepContext): Promise<void> {
+export async function untilLaterSecond(decidedAtMs: number, context: StepContext): Promise<void> {
   const nextSecond = (Math.floor(decidedAtMs / MILLISECONDS_PER_SECOND) + 1) * MILLISECONDS_PER_SECOND;
   const wait = nextSecond - Date.now();
   if (wait > 0) await pause(wait, context.signal);

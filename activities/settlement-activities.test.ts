@@ -236,6 +236,30 @@ describe('ending without a swap', () => {
     expect(chain.effects).toContain(`${settlementId}:timeout:1`);
   });
 
+  it('is decided by Postgres after all when the signed registration was refused in a final block', async () => {
+    const settlementId = await seed();
+    await db.worker.transaction({ kind: 'worker' }, async (transaction) => {
+      await transaction.query('UPDATE keystone.settlements SET registered_on_chain = true WHERE id = $1', [
+        settlementId,
+      ]);
+      await transaction.query(
+        `INSERT INTO keystone.chain_transactions (chain_id, signer, nonce, effect_key, settlement_id, to_address, data, raw, hash,
+           max_fee_per_gas, max_priority_fee_per_gas, status, block_number)
+         VALUES ($1, '0xsigner', 900, $2, $3, '0x', '0x', '0x', $2, 1, 1, 'signed', 1)`,
+        [CHAIN_ID, `${settlementId}:register:1`, settlementId],
+      );
+    });
+    await expect(run('conclude', { settlementId, reason: 'deadline' })).rejects.toMatchObject({
+      type: 'transaction_not_included',
+    });
+    await db.worker.transaction({ kind: 'worker' }, (transaction) =>
+      transaction.query(`UPDATE keystone.chain_transactions SET status = 'reverted' WHERE settlement_id = $1`, [
+        settlementId,
+      ]),
+    );
+    expect(await run('conclude', { settlementId, reason: 'deadline' })).toMatchObject({ state: 'TIMED_OUT' });
+  });
+
   it('yields to a swap that the contracts executed first', async () => {
     const settlementId = await seed();
     for (const step of ['register', 'screen', 'attest', 'open'] as const) await run(step, { settlementId });
@@ -246,6 +270,14 @@ describe('ending without a swap', () => {
 });
 
 describe('an execution that did not happen by itself', () => {
+  it('is made up for at the deadline, since both sides have paid', async () => {
+    const settlementId = await seed({ deadlineMs: Date.now() - 1_000 });
+    for (const step of ['register', 'screen', 'attest', 'open'] as const) await run(step, { settlementId });
+    await chain.depositAndExecute(settlementId, { failExecution: true });
+    expect(await run('conclude', { settlementId, reason: 'deadline' })).toMatchObject({ state: 'FINALIZED' });
+    expect(chain.effects.at(-1)).toBe(`${settlementId}:execute:1`);
+  });
+
   it('is reported as due, called, and then finalised', async () => {
     const settlementId = await seed();
     for (const step of ['register', 'screen', 'attest', 'open'] as const) await run(step, { settlementId });

@@ -59,8 +59,10 @@ export function createSettlementChain(dependencies: SettlementChainDependencies)
     execute: (terms, intent) => engineToState(coordinator.execute(terms), 'EXECUTING_SWAP', intent),
     refund: (terms, intent) => send(engine, escrow.refund(terms), intent, async () => undefined),
     stateOf: (id) => coordinator.stateOf(id),
+    allLegsIn: (id) => coordinator.allLegsDeposited(id),
     gateIsOpen: (id) => registry.areAllPartiesCleared(id),
     statusesOf: (id, hashes) => Promise.all(hashes.map((hash) => registry.latestOf(id, hash, attester.address))),
+    finalBlock: async () => (await chain.finalizedBlock())?.number ?? 0,
     headTimeMs: async () => (await chain.headBlock()).timestampMs,
   };
 }

@@ -258,3 +258,20 @@ export async function transactionsOfSteps(
   );
   return new Set(rows.map((row) => row.hash));
 }
+
+/**
+ * Whether an effect that was signed can never happen: every transaction that was signed for it was reverted in a final block, so its
+ * nonce is spent and no reorganisation brings it back. False when none was ever signed.
+ */
+export async function effectIsImpossible(
+  transaction: Transaction,
+  effect: { chainId: number; effectKey: string; finalBlock: number },
+): Promise<boolean> {
+  const rows = await transaction.query<{ impossible: boolean | null }>(
+    `SELECT bool_and(status IN ('reverted', 'replaced') AND (status = 'replaced' OR block_number <= $3))
+            AND bool_or(status = 'reverted') AS impossible
+     FROM keystone.chain_transactions WHERE chain_id = $1 AND effect_key = $2`,
+    [effect.chainId, effect.effectKey, effect.finalBlock],
+  );
+  return rows[0]?.impossible === true;
+}

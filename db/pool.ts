@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import pg from 'pg';
 
 import { KeystoneError } from '../domain/errors.ts';
@@ -81,7 +83,11 @@ export function createDatabase(options: DatabaseOptions): Database {
         const result = await work({
           async query(sql, values) {
             statements += 1;
-            const answer = await client.query(sql, values === undefined ? [] : [...values]);
+            const answer = await client.query({
+              name: nameOf(sql),
+              text: sql,
+              values: values === undefined ? [] : [...values],
+            });
             return answer.rows;
           },
         });
@@ -116,3 +122,19 @@ export function sqlState(error: unknown): string | undefined {
 
 export const UNIQUE_VIOLATION = '23505';
 export const LOCK_NOT_AVAILABLE = '55P03';
+
+const STATEMENT_NAME_LENGTH = 32;
+const statementNames = new Map<string, string>();
+
+/**
+ * Statements are prepared once per connection: parsing and planning is most of what the larger reads cost. The texts are constants of
+ * our query modules, so the names are few. Plans that depend on row-level security are made anew when the role changes (PostgreSQL
+ * keeps the role beside the plan).
+ */
+function nameOf(sql: string): string {
+  const known = statementNames.get(sql);
+  if (known !== undefined) return known;
+  const name = createHash('sha256').update(sql).digest('hex').slice(0, STATEMENT_NAME_LENGTH);
+  statementNames.set(sql, name);
+  return name;
+}

@@ -70,7 +70,6 @@ interface TemplateAction {
   type: string;
   provider: string;
   resolution: 'immediate' | 'webhook' | 'poll' | 'manual';
-  timeout_seconds: number | null;
   params: Record<string, unknown>;
 }
 
@@ -79,35 +78,30 @@ const ACTIONS: Partial<Record<SettlementState, TemplateAction>> = {
     type: 'await_confirmation',
     provider: 'internal',
     resolution: 'manual',
-    timeout_seconds: null,
     params: {},
   },
   COMPLIANCE_CHECKING: {
     type: 'compliance_check',
     provider: 'internal',
     resolution: 'immediate',
-    timeout_seconds: null,
     params: {},
   },
   COMPLIANCE_CLEARED: {
     type: 'noop',
     provider: 'internal',
     resolution: 'immediate',
-    timeout_seconds: null,
     params: {},
   },
   AWAITING_DEPOSITS: {
     type: 'monitor_deposits',
     provider: 'escrow',
     resolution: 'poll',
-    timeout_seconds: null,
     params: {},
   },
   EXECUTING_SWAP: {
     type: 'execute_escrow',
     provider: 'escrow',
     resolution: 'immediate',
-    timeout_seconds: null,
     params: {},
   },
 };

@@ -33,21 +33,15 @@ export function getTemplateHandler(): Handler<typeof contract.getTemplate> {
 }
 
 function showTemplate(template: SettlementTemplate) {
-  const config = templateConfig(template);
   return {
     id: template.id,
     slug: template.slug,
     name: template.name,
     description: template.description,
-    config: { ...config, actions: Object.fromEntries(Object.entries(config.actions).map(withoutAbsentLimit)) },
+    config: templateConfig(template),
     version: template.version,
     is_active: true,
     created_at: template.createdAt,
     updated_at: template.createdAt,
   };
-}
-
-/** Stock clients take a number of seconds or nothing: a null here makes them refuse the whole template. */
-function withoutAbsentLimit([state, action]: [string, object]): [string, object] {
-  return [state, Object.fromEntries(Object.entries(action).filter(([, value]) => value !== null))];
 }

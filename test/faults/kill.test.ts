@@ -4,9 +4,10 @@ import { Client } from 'pg';
 import { startEndToEndStack, type EndToEndStack } from '../e2e/stack.ts';
 import { escrowEvents, killAtRandom, seededRandom, settleDespiteKills } from './kill.ts';
 
-/** `npm run test:all` raises these through the environment. */
-const SETTLEMENTS = Number(process.env['KEYSTONE_KILL_SETTLEMENTS'] ?? 10);
-const KILLS = Number(process.env['KEYSTONE_KILL_LIMIT'] ?? 12);
+/** `npm run test:all` asks for the long ring. */
+const LONG = process.env['KEYSTONE_TEST_RING'] === 'all';
+const SETTLEMENTS = LONG ? 40 : 10;
+const KILLS = LONG ? 60 : 12;
 const SEED = Number(process.env['KEYSTONE_KILL_SEED'] ?? Date.now() % 1_000_000);
 
 let stack: EndToEndStack;
@@ -16,39 +17,43 @@ beforeAll(async () => {
 afterAll(() => stack.close(), 60_000);
 
 describe('worker and API killed with SIGKILL at random', () => {
-  it(`finalises all ${SETTLEMENTS} settlements and releases no leg twice`, async () => {
-    console.log(`kill test: seed ${SEED} (KEYSTONE_KILL_SEED), at most ${KILLS} kills`);
-    let settled = false;
-    const killing = killAtRandom(stack, {
-      random: seededRandom(SEED),
-      limit: KILLS,
-      done: () => settled,
-      minimumPauseMs: 700,
-      maximumPauseMs: 3_500,
-    });
-    const ids = await Promise.all(
-      Array.from({ length: SETTLEMENTS }, (_, index) => settleDespiteKills(stack, index)),
-    ).finally(() => {
-      settled = true;
-    });
-    const kills = await killing;
-    console.log(`kill test: ${kills.map((kill) => kill.name).join(' ')}`);
-    expect(kills.length).toBeGreaterThan(0);
+  it(
+    `finalises all ${SETTLEMENTS} settlements and releases no leg twice`,
+    async () => {
+      console.log(`kill test: seed ${SEED} (KEYSTONE_KILL_SEED), at most ${KILLS} kills`);
+      let settled = false;
+      const killing = killAtRandom(stack, {
+        random: seededRandom(SEED),
+        limit: KILLS,
+        done: () => settled,
+        minimumPauseMs: 700,
+        maximumPauseMs: 3_500,
+      });
+      const ids = await Promise.all(
+        Array.from({ length: SETTLEMENTS }, (_, index) => settleDespiteKills(stack, index)),
+      ).finally(() => {
+        settled = true;
+      });
+      const kills = await killing;
+      console.log(`kill test: ${kills.map((kill) => kill.name).join(' ')}`);
+      expect(kills.length).toBeGreaterThan(0);
 
-    const counts = await escrowEvents(stack);
-    for (const id of ids) {
-      for (const leg of [0, 1]) {
-        expect([id, leg, counts.get(`${id}:LegDeposited:${leg}`), counts.get(`${id}:LegReleased:${leg}`)]).toEqual([
-          id,
-          leg,
-          1,
-          1,
-        ]);
-        expect(counts.get(`${id}:LegRefunded:${leg}`)).toBeUndefined();
+      const counts = await escrowEvents(stack);
+      for (const id of ids) {
+        for (const leg of [0, 1]) {
+          expect([id, leg, counts.get(`${id}:LegDeposited:${leg}`), counts.get(`${id}:LegReleased:${leg}`)]).toEqual([
+            id,
+            leg,
+            1,
+            1,
+          ]);
+          expect(counts.get(`${id}:LegRefunded:${leg}`)).toBeUndefined();
+        }
       }
-    }
-    await expectSoundTables(ids);
-  }, 420_000);
+      await expectSoundTables(ids);
+    },
+    LONG ? 1_800_000 : 420_000,
+  );
 });
 
 /** An independent look at the tables: events without gaps, each told once, a proof for each, nothing left in the outbox. */

@@ -8,8 +8,9 @@ import type {
   SettlementChain,
 } from '../../activities/dependencies.ts';
 import { termsHash, type SettlementTerms } from '../../chain/terms.ts';
-import type { Database } from '../../db/pool.ts';
+import { type ChainArgument, type ChainEventRow, insertChainEvents } from '../../db/chain-events.ts';
 import { enqueueTemporal } from '../../db/outbox.ts';
+import type { Database, Transaction } from '../../db/pool.ts';
 import { type Uuid, uuidToBytes32 } from '../../domain/ids.ts';
 import { ON_CHAIN_INDEX, type OnChainState } from '../../domain/settlement-state.ts';
 
@@ -30,6 +31,7 @@ interface SimulatedSettlement {
   state: OnChainState;
   terms: SettlementTerms;
   statuses: Map<string, AttestationStatus>;
+  legsIn: boolean;
 }
 
 const COORDINATOR = `0x${'c0'.repeat(20)}`;
@@ -37,7 +39,25 @@ const REGISTRY = `0x${'c1'.repeat(20)}`;
 const ESCROW = `0x${'c2'.repeat(20)}`;
 const ATTESTER = `0x${'c3'.repeat(20)}`;
 
-export function createSimulatedChain(database: Database, chainId: number): SimulatedChain {
+/** Where the chain puts its facts: each at once, unless somebody who measures stores those of a settlement together, as the indexer does. */
+export interface FactStore {
+  keep(fact: ChainEventRow): Promise<void>;
+  /** Called in the transaction that wakes the settlement's workflow. */
+  beforeWake(transaction: Transaction, settlementId: Uuid): Promise<void>;
+}
+
+function storeAtOnce(database: Database): FactStore {
+  return {
+    keep: (fact) => database.transaction({ kind: 'worker' }, (transaction) => insertChainEvents(transaction, [fact])),
+    beforeWake: async () => undefined,
+  };
+}
+
+export function createSimulatedChain(
+  database: Database,
+  chainId: number,
+  facts: FactStore = storeAtOnce(database),
+): SimulatedChain {
   const settlements = new Map<string, SimulatedSettlement>();
   const done = new Map<string, IncludedEffect>();
   const effects: string[] = [];
@@ -58,27 +78,22 @@ export function createSimulatedChain(database: Database, chainId: number): Simul
     id: Uuid,
     contract: string,
     name: string,
-    args: Record<string, unknown>,
+    args: Record<string, ChainArgument>,
     transactionHash: string,
   ): Promise<void> {
     logIndex += 1;
-    await database.transaction({ kind: 'worker' }, (transaction) =>
-      transaction.query(
-        `INSERT INTO keystone.chain_events (chain_id, block_number, block_hash, log_index, transaction_hash, contract, name, settlement_id, arguments, block_timestamp)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + interval '2 seconds')`,
-        [
-          chainId,
-          block,
-          hashOf(`block ${block}`),
-          logIndex,
-          transactionHash,
-          contract,
-          name,
-          id,
-          JSON.stringify({ settlementId: uuidToBytes32(id), ...args }),
-        ],
-      ),
-    );
+    await facts.keep({
+      chain_id: chainId,
+      block_number: block,
+      block_hash: hashOf(`block ${block}`),
+      log_index: logIndex,
+      transaction_hash: transactionHash,
+      contract,
+      name,
+      settlement_id: id,
+      arguments: { settlementId: uuidToBytes32(id), ...args },
+      block_timestamp: new Date(Date.now() + 2_000),
+    });
   }
 
   async function move(id: Uuid, to: OnChainState, evidenceHash: string, transactionHash: string): Promise<void> {
@@ -125,7 +140,12 @@ export function createSimulatedChain(database: Database, chainId: number): Simul
     termsHash: (terms) => termsHash({ chainId, coordinator: COORDINATOR }, terms),
     create: (terms, intent) =>
       effect(intent, async (hash) => {
-        settlements.set(intent.settlementId, { state: 'COMPLIANCE_CHECKING', terms, statuses: new Map() });
+        settlements.set(intent.settlementId, {
+          state: 'COMPLIANCE_CHECKING',
+          terms,
+          statuses: new Map(),
+          legsIn: false,
+        });
         await fact(intent.settlementId, COORDINATOR, 'SettlementCreated', { termsHash: chain.termsHash(terms) }, hash);
       }),
     attest: (attestations, intent) => effect(intent, (hash) => attest(intent.settlementId, attestations, hash)),
@@ -139,9 +159,11 @@ export function createSimulatedChain(database: Database, chainId: number): Simul
     execute: (_terms, intent) => effect(intent, (hash) => swap(intent.settlementId, hash)),
     refund: (_terms, intent) => effect(intent, async () => undefined),
     stateOf: async (id) => settlements.get(id)?.state,
+    allLegsIn: async (id) => known(id).legsIn,
     gateIsOpen: async (id) =>
       [...known(id).statuses.values()].every((status) => status === 'PASS') && known(id).statuses.size > 0,
     statusesOf: async (id, hashes) => hashes.map((hash) => known(id).statuses.get(hash) ?? 'NONE'),
+    finalBlock: async () => block,
     headTimeMs: async () => Date.now() + 1_000,
     async depositAndExecute(id, options = {}) {
       const hash = hashOf(`deposit ${id}`);
@@ -161,6 +183,7 @@ export function createSimulatedChain(database: Database, chainId: number): Simul
           hash,
         );
       }
+      known(id).legsIn = true;
       if (options.failExecution === true) await fact(id, ESCROW, 'ExecutionFailed', { reason: '0x' }, hash);
       else await swap(id, hash);
       await wake(
@@ -214,15 +237,16 @@ export function createSimulatedChain(database: Database, chainId: number): Simul
   }
 
   async function wake(id: Uuid, hash: string, names: string[]): Promise<void> {
-    await database.transaction({ kind: 'worker' }, (transaction) =>
-      enqueueTemporal(
+    await database.transaction({ kind: 'worker' }, async (transaction) => {
+      await facts.beforeWake(transaction, id);
+      await enqueueTemporal(
         transaction,
         id,
         'chain_facts',
         { transaction_hash: hash, block_number: block, names },
         { dedupeKey: `facts:${chainId}:${hash}:${id}` },
-      ),
-    );
+      );
+    });
   }
 
   return chain;
