@@ -1,5 +1,6 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 
+import { createExclusively } from './exclusive-file.ts';
 import { isAlive, type ProcessRecord, recordProcess, waitUntil } from './processes.ts';
 
 /** How long a new launcher waits for one that is on its way out. Milliseconds. */
@@ -22,7 +23,7 @@ export async function takeLauncherLock(file: string, log: (line: string) => void
       return false;
     }
     if (holder !== undefined) removeStale(file);
-    return tryCreate(file, own);
+    return createExclusively(file, JSON.stringify(own));
   }, WAIT_LIMIT_MS);
   if (!taken) {
     throw new Error(
@@ -36,7 +37,7 @@ function readHolder(file: string): ProcessRecord | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ProcessRecord;
   } catch {
-    // No lock, or one that its process is writing at this moment; the exclusive creation decides.
+    // No lock, or one that was just given back; the exclusive creation decides.
     return undefined;
   }
 }
@@ -49,17 +50,5 @@ function removeStale(file: string): void {
     rmSync(aside, { force: true });
   } catch {
     // The other one was first; the exclusive creation decides.
-  }
-}
-
-function tryCreate(file: string, own: ProcessRecord): boolean {
-  try {
-    const descriptor = openSync(file, 'wx', 0o600);
-    writeSync(descriptor, JSON.stringify(own));
-    closeSync(descriptor);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
   }
 }

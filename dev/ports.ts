@@ -1,12 +1,22 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** How many neighbours of a wanted port are tried before the system chooses, and how many of the system's choices. */
-const NEIGHBOURS = 20;
-/** Between finding a port and listening on it lie seconds in which another start must not find the same one. Milliseconds. */
-const CLAIM_MS = 60_000;
+import { createExclusively } from './exclusive-file.ts';
+import { isAlive, type ProcessRecord, recordProcess } from './processes.ts';
+
+/**
+ * Free ports of 127.0.0.1. Between looking and listening somebody else may look too: another part that starts side by side, or another
+ * start. So a port is claimed by a file until its owner listens.
+ */
+
+/** How many neighbours of a wanted port are tried before the system chooses. */
+const NEIGHBOURS = 40;
+/** How often the system is asked for any port. */
+const ATTEMPTS = 20;
+/** A claim is forgotten after this time, or when its process is gone: by then the port is in use and found taken. Milliseconds. */
+const CLAIM_MS = 120_000;
 
 const CLAIMS = join(tmpdir(), `keystone-ports-${process.getuid?.() ?? 0}`);
 
@@ -19,55 +29,21 @@ export function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-/** Any free port of 127.0.0.1. */
+/** Any free port of 127.0.0.1, claimed for this process. */
 export async function anyFreePort(): Promise<number> {
-  for (let attempt = 0; attempt < NEIGHBOURS; attempt += 1) {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const port = await portOfTheSystem();
     if (claim(port)) return port;
   }
   throw new Error('every port that the system offered was claimed by another start');
 }
 
-/** The wanted port, or the next free one after it, or any: a port that is taken moves, it does not stop the start. */
+/** The wanted port, or the next free one after it, or any: a port that is taken moves, it does not stop the start. Claimed for this process. */
 export async function findPort(wanted: number): Promise<number> {
   for (let port = wanted; port < wanted + NEIGHBOURS && port <= 65_535; port += 1) {
     if ((await isPortFree(port)) && claim(port)) return port;
   }
   return anyFreePort();
-}
-
-/** Two starts at once, or two parts of one that start side by side, would both find the same port free. */
-function claim(port: number): boolean {
-  mkdirSync(CLAIMS, { recursive: true, mode: 0o700 });
-  const file = join(CLAIMS, String(port));
-  forgetOldClaim(file);
-  try {
-    writeFileSync(file, String(process.pid), { flag: 'wx', mode: 0o600 });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-function forgetOldClaim(file: string): void {
-  try {
-    const old = Date.now() - statSync(file).mtimeMs > CLAIM_MS;
-    if (old || !isRunning(Number(readFileSync(file, 'utf8')))) rmSync(file, { force: true });
-  } catch (error) {
-    // Nobody claims it, or its claimant has just withdrawn.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // A process of somebody else answers EPERM; it lives.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function portOfTheSystem(): Promise<number> {
@@ -83,4 +59,29 @@ function portOfTheSystem(): Promise<number> {
       );
     });
   });
+}
+
+interface Claim extends ProcessRecord {
+  /** ms since epoch */
+  readonly at: number;
+}
+
+/** Creates the claim's file; false when somebody who is alive has claimed the port a moment ago. */
+function claim(port: number): boolean {
+  const owner = recordProcess('claim', process.pid);
+  if (owner === undefined) return true;
+  const file = join(CLAIMS, String(port));
+  mkdirSync(CLAIMS, { recursive: true, mode: 0o700 });
+  if (isStale(file)) rmSync(file, { force: true });
+  return createExclusively(file, JSON.stringify({ ...owner, at: Date.now() } satisfies Claim));
+}
+
+function isStale(file: string): boolean {
+  try {
+    const existing = JSON.parse(readFileSync(file, 'utf8')) as Claim;
+    return Date.now() - existing.at > CLAIM_MS || !isAlive(existing);
+  } catch {
+    // Not there, or just removed by another start; the exclusive creation decides.
+    return false;
+  }
 }

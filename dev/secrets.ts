@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+import { createExclusively } from './exclusive-file.ts';
 
 /** Keys and passwords of the development stack: random, made once, one file each with mode 0600. Never printed, never on a command line. */
 export interface SecretStore {
@@ -15,16 +17,7 @@ export function createSecretStore(directory: string): SecretStore {
   return {
     file,
     get(name, make) {
-      if (!existsSync(file(name))) {
-        // Linked into place when complete: a start that is killed here must not leave half a key that the next one takes for a key.
-        const unfinished = `${file(name)}.${process.pid}.unfinished`;
-        writeFileSync(unfinished, make(), { mode: 0o600 });
-        try {
-          linkSync(unfinished, file(name));
-        } finally {
-          rmSync(unfinished, { force: true });
-        }
-      }
+      if (!existsSync(file(name))) createExclusively(file(name), make());
       return readFileSync(file(name), 'utf8').trim();
     },
   };

@@ -232,6 +232,12 @@ describe('Temporal', () => {
 });
 
 describe('a port', () => {
+  it('is given to one of several parts that look at once', async () => {
+    const wanted = await anyFreePort();
+    const found = await Promise.all([1, 2, 3, 4, 5].map(() => findPort(wanted + 1)));
+    expect(new Set(found).size).toBe(5);
+  });
+
   it('moves when it is taken', async () => {
     const taken = Number(new URL(getTestServers().anvilUrl).port);
     const found = await findPort(taken);

@@ -15,7 +15,7 @@ export const TEMPORAL_CLI_VERSION = '1.8.2';
 const OLDEST_SERVER = [1, 29, 0] as const;
 const LIMITS = { versionMs: 20_000, buildMs: 20 * 60_000, progressMs: 5_000, progressLineBytes: 4_096 } as const;
 /** Packages that the build compiles; only for the progress line. */
-const PACKAGES_OF_THE_BUILD = 1_900;
+const PACKAGES_OF_THE_BUILD = 1_600;
 
 export interface FindTemporalOptions {
   readonly log: (line: string) => void;
