@@ -42,13 +42,19 @@ function readHolder(file: string): ProcessRecord | undefined {
   }
 }
 
-/** Renamed before it is removed: of two launchers that see a stale lock only one can rename it. */
+/**
+ * Renamed before it is removed: of two launchers that see a stale lock only one can rename it. The slower one may get hold of the lock
+ * that the faster one has just created, and puts it back.
+ */
 function removeStale(file: string): void {
   const aside = `${file}.${process.pid}.stale`;
   try {
     renameSync(file, aside);
-    rmSync(aside, { force: true });
   } catch {
     // The other one was first; the exclusive creation decides.
+    return;
   }
+  const taken = readHolder(aside);
+  if (taken !== undefined && isAlive(taken)) renameSync(aside, file);
+  else rmSync(aside, { force: true });
 }
