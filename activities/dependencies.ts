@@ -5,6 +5,7 @@ import type { EffectKey } from '../domain/effect-key.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { OnChainState } from '../domain/settlement-state.ts';
 import type { SigningKey } from '../keystone/keys.ts';
+import type { ActivityLog } from './log.ts';
 import type { StepContext } from './retry.ts';
 
 /** An effect that is in a block. Not yet final: only `keystone.chain_events` holds final facts. */
@@ -60,11 +61,6 @@ export interface SettlementChain {
   headTimeMs(): Promise<number>;
 }
 
-export interface StepLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
 export interface ActivityDependencies {
   readonly database: Database;
   readonly chain: SettlementChain;
@@ -72,7 +68,7 @@ export interface ActivityDependencies {
   readonly signingKey: SigningKey;
   /** DID of this orchestrator: agent and settlement provider in the proof. */
   readonly identity: string;
-  readonly log: StepLog;
+  readonly log: ActivityLog;
   /**
    * Waits until any new block's time is later than a decision's (ms since epoch). Given only where there are no blocks, which is in the
    * benchmark of our overhead: there it would hide everything else.

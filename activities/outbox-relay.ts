@@ -27,9 +27,9 @@ const searchKeys = {
   needsAttention: defineSearchAttributeKey('SettlementNeedsAttention', SEARCH_ATTRIBUTES.SettlementNeedsAttention),
 } as const;
 
-import { createBell } from './webhooks/bell.ts';
-import { WEBHOOK_LIMITS } from './webhooks/limits.ts';
-import { followOutbox } from './webhooks/outbox-notifications.ts';
+import { createBell } from './bell.ts';
+import type { ActivityLog } from './log.ts';
+import { followOutbox } from './outbox-notifications.ts';
 
 export const RELAY_LIMITS = {
   batch: 50,
@@ -45,7 +45,7 @@ interface RelayDependencies {
   readonly database: Database;
   readonly client: Client;
   readonly taskQueue: string;
-  readonly log: { warn(fields: object, message: string): void; info(fields: object, message: string): void };
+  readonly log: ActivityLog;
 }
 
 export interface OutboxRelay {
@@ -93,7 +93,7 @@ export function createOutboxRelay(dependencies: RelayDependencies): OutboxRelay 
     runOnce,
     async run(signal) {
       const bell = createBell();
-      const following = followOutbox({ database, log, limits: WEBHOOK_LIMITS }, () => bell.ring(), signal, 'temporal');
+      const following = followOutbox({ database, log }, 'temporal', () => bell.ring(), signal);
       while (!signal.aborted) {
         const sent = await runOnce().catch((error: unknown) => {
           log.warn({ err: error }, 'the outbox could not be read');

@@ -6,6 +6,7 @@ import { clearAttention, raiseAttention } from '../db/settlement-work.ts';
 import type { Database } from '../db/pool.ts';
 import { type ErrorCode, KeystoneError, type RetryClass } from '../domain/errors.ts';
 import type { Uuid } from '../domain/ids.ts';
+import type { ActivityLog } from './log.ts';
 
 /**
  * The one table from errors to retry behaviour. `later` is repeated until the workflow's deadline; after `attentionAfterAttempts` it
@@ -33,7 +34,7 @@ export interface StepContext {
 
 export interface StepDependencies {
   readonly database: Database;
-  readonly log: { warn(fields: object, message: string): void };
+  readonly log: Pick<ActivityLog, 'warn'>;
 }
 
 /** Wraps a business step: heartbeats while it runs, attention while it fails, and errors as the retry table wants them. */

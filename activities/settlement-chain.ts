@@ -26,14 +26,8 @@ export function createSettlementChain(dependencies: SettlementChainDependencies)
   const registry = createRegistryClient(chain);
   const escrow = createEscrowClient(chain);
 
-  const send = (
-    journal: Journal,
-    call: ContractCall,
-    intent: EffectIntent,
-    alreadyDone: () => Promise<AlreadyDone | undefined>,
-  ) => submit(journal, call, intent, alreadyDone);
   const engineToState = (call: ContractCall, state: OnChainState, intent: EffectIntent) =>
-    send(engine, call, intent, () => transitionDone(chain, coordinator, intent.settlementId, state));
+    submit(engine, call, intent, () => transitionDone(chain, coordinator, intent.settlementId, state));
 
   return {
     chainId: chain.chainId,
@@ -44,10 +38,10 @@ export function createSettlementChain(dependencies: SettlementChainDependencies)
     attesterSet: (name) => namedAttesterSet(chain, name),
     termsHash: (terms) => termsHash(chain, terms),
     create: (terms, intent) =>
-      send(engine, coordinator.createSettlement(terms), intent, () => creationDone(chain, coordinator, terms)),
+      submit(engine, coordinator.createSettlement(terms), intent, () => creationDone(chain, coordinator, terms)),
     async attest(attestations, intent) {
       const batch = attestations.map((attestation) => toAttestation(intent.settlementId, attestation));
-      return send(attester, registry.attestBatch(batch), intent, () =>
+      return submit(attester, registry.attestBatch(batch), intent, () =>
         attestationsDone(chain, registry, batch, attester.address),
       );
     },
@@ -57,7 +51,7 @@ export function createSettlementChain(dependencies: SettlementChainDependencies)
       engineToState(coordinator.transition(intent.settlementId, 'ROLLED_BACK', evidence), 'ROLLED_BACK', intent),
     timeOut: (intent) => engineToState(coordinator.timeout(intent.settlementId), 'TIMED_OUT', intent),
     execute: (terms, intent) => engineToState(coordinator.execute(terms), 'EXECUTING_SWAP', intent),
-    refund: (terms, intent) => send(engine, escrow.refund(terms), intent, async () => undefined),
+    refund: (terms, intent) => submit(engine, escrow.refund(terms), intent, async () => undefined),
     stateOf: (id) => coordinator.stateOf(id),
     allLegsIn: (id) => coordinator.allLegsDeposited(id),
     gateIsOpen: (id) => registry.areAllPartiesCleared(id),

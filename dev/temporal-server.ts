@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 
 import { Connection } from '@temporalio/client';
 
-import { SEARCH_ATTRIBUTES } from '../workflows/search-attributes.ts';
+import { SEARCH_ATTRIBUTES } from '../domain/workflow-contract.ts';
 import { type OnSpawn, type RunningProcess, startProcess, waitUntilReady } from './processes.ts';
 import { temporalVersion } from './temporal-binary.ts';
 

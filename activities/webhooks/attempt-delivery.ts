@@ -1,5 +1,5 @@
 import { readDelivery, recordAttempt } from '../../db/webhook-deliveries.ts';
-import type { DeliveryActivityDependencies } from './delivery-activities.ts';
+import type { DeliveryActivityDependencies } from './delivery-dependencies.ts';
 import type { AttemptInput, AttemptOutcome } from './delivery-contract.ts';
 import { GONE, recordOf, secretsOf } from './first-attempts.ts';
 import { WEBHOOK_LIMITS } from './limits.ts';

@@ -1,18 +1,11 @@
 import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from '@temporalio/common';
 
-import type { Database } from '../../db/pool.ts';
 import { createAttemptDelivery } from './attempt-delivery.ts';
 import type { DeliveryActivities } from './delivery-contract.ts';
+import type { DeliveryActivityDependencies } from './delivery-dependencies.ts';
 import { createEndDelivery } from './end-delivery.ts';
 import { WEBHOOK_LIMITS } from './limits.ts';
-import type { WebhookSender } from './send.ts';
-
-export interface DeliveryActivityDependencies {
-  /** Of the worker's role. */
-  readonly database: Database;
-  readonly sender: WebhookSender;
-}
 
 /** What the worker registers for the delivery workflow. */
 export function createDeliveryActivities(dependencies: DeliveryActivityDependencies): DeliveryActivities {

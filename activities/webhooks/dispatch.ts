@@ -1,17 +1,12 @@
 import type { Database } from '../../db/pool.ts';
-import { createBell } from './bell.ts';
+import { createBell } from '../bell.ts';
 import type { DeliveryInput } from './delivery-contract.ts';
 import { type DepositInfoFor, expandDueEvents } from './expand.ts';
 import { createFirstAttempts } from './first-attempts.ts';
 import { WEBHOOK_LIMITS, type WebhookLimits } from './limits.ts';
-import { followOutbox } from './outbox-notifications.ts';
+import type { ActivityLog } from '../log.ts';
+import { followOutbox } from '../outbox-notifications.ts';
 import type { WebhookSender } from './send.ts';
-
-/** The part of a logger that the dispatcher needs; pino has it. */
-export interface DispatchLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
 
 export interface WebhookDispatcherDependencies {
   /** Of the worker's role. */
@@ -19,7 +14,7 @@ export interface WebhookDispatcherDependencies {
   readonly sender: WebhookSender;
   /** Starts the retry workflow. Resolves when it was started or exists already; rejects when Temporal cannot be reached. */
   readonly startDelivery: (input: DeliveryInput, signal: AbortSignal) => Promise<void>;
-  readonly log: DispatchLog;
+  readonly log: ActivityLog;
   /**
    * The deposit instructions of the environment's own paying legs, as `GET …/deposit-info` answers them; empty when it pays nothing.
    * Throws KeystoneError `not_awaiting_deposits` when the settlement takes no deposits any more.
@@ -55,7 +50,7 @@ export function createWebhookDispatcher(dependencies: WebhookDispatcherDependenc
         return expanded;
       };
       await Promise.all([
-        followOutbox({ ...dependencies, limits }, () => events.ring(), signal),
+        followOutbox(dependencies, 'webhook', () => events.ring(), signal),
         repeat(expand, events, { log, limits, signal }),
         repeat(() => attempts.startDue(), deliveries, { log, limits, signal }),
       ]);
@@ -68,7 +63,7 @@ export function createWebhookDispatcher(dependencies: WebhookDispatcherDependenc
 async function repeat(
   work: () => Promise<number>,
   bell: ReturnType<typeof createBell>,
-  options: { log: DispatchLog; limits: WebhookLimits; signal: AbortSignal },
+  options: { log: ActivityLog; limits: WebhookLimits; signal: AbortSignal },
 ): Promise<void> {
   const { log, limits, signal } = options;
   let pauseMs = limits.databasePauseMs;

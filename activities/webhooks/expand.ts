@@ -4,7 +4,7 @@ import { type EventToTell, readEventToTell, storeMessages } from '../../db/webho
 import { KeystoneError } from '../../domain/errors.ts';
 import { isUuid, type Uuid } from '../../domain/ids.ts';
 import { eventMatches, stateEventType } from '../../domain/webhook-events.ts';
-import type { DispatchLog } from './dispatch.ts';
+import type { ActivityLog } from '../log.ts';
 import { WEBHOOK_LIMITS } from './limits.ts';
 import { messageBody, messageIdOf } from './message.ts';
 
@@ -12,7 +12,7 @@ export type DepositInfoFor = (settlementId: Uuid, environmentId: Uuid) => Promis
 
 interface ExpansionDependencies {
   readonly database: Database;
-  readonly log: DispatchLog;
+  readonly log: ActivityLog;
   readonly depositInfoFor: DepositInfoFor;
 }
 

@@ -9,7 +9,7 @@ import {
   recordAttempt,
 } from '../../db/webhook-deliveries.ts';
 import type { DeliveryFailureCode, DeliveryInput } from './delivery-contract.ts';
-import type { DispatchLog } from './dispatch.ts';
+import type { ActivityLog } from '../log.ts';
 import { createEndpointGate } from './endpoint-gate.ts';
 import type { WebhookLimits } from './limits.ts';
 import type { SendResult, WebhookSender } from './send.ts';
@@ -18,7 +18,7 @@ export interface FirstAttemptDependencies {
   readonly database: Database;
   readonly sender: WebhookSender;
   readonly startDelivery: (input: DeliveryInput, signal: AbortSignal) => Promise<void>;
-  readonly log: DispatchLog;
+  readonly log: ActivityLog;
   readonly limits: WebhookLimits;
   /** Called when an attempt has ended that kept others from starting. */
   readonly onRoom: () => void;

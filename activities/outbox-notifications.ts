@@ -1,34 +1,36 @@
 import type { Client } from 'pg';
 
-import type { Database } from '../../db/pool.ts';
+import type { Database } from '../db/pool.ts';
 import { createBell } from './bell.ts';
-import type { DispatchLog } from './dispatch.ts';
-import type { WebhookLimits } from './limits.ts';
+import type { ActivityLog } from './log.ts';
 
 const CHANNEL = 'keystone_outbox';
+
+/** Pause after a broken connection: doubles from the first to the second. Milliseconds. */
+const LIMITS = { pauseMs: 250, pauseMaximumMs: 5_000 } as const;
 
 /**
  * Calls `onWork` when an outbox row for the destination was committed, until `signal` aborts. A broken connection is opened again; what was
  * announced meanwhile is found by polling, and `onWork` is called once after each connect.
  */
 export async function followOutbox(
-  dependencies: { database: Database; log: DispatchLog; limits: WebhookLimits },
+  dependencies: { database: Database; log: ActivityLog },
+  destination: 'temporal' | 'webhook',
   onWork: () => void,
   signal: AbortSignal,
-  destination: 'temporal' | 'webhook' = 'webhook',
 ): Promise<void> {
-  const { database, log, limits } = dependencies;
-  let pauseMs = limits.databasePauseMs;
+  const { database, log } = dependencies;
+  let pauseMs: number = LIMITS.pauseMs;
   while (!signal.aborted) {
     try {
       const client = await database.connect();
-      pauseMs = limits.databasePauseMs;
+      pauseMs = LIMITS.pauseMs;
       await listenUntilClosed(client, destination, onWork, signal);
     } catch (error) {
       log.warn({ err: error }, 'no outbox notifications; polling goes on');
     }
     await createBell().wait(pauseMs, signal);
-    pauseMs = Math.min(pauseMs * 2, limits.databasePauseMaximumMs);
+    pauseMs = Math.min(pauseMs * 2, LIMITS.pauseMaximumMs);
   }
 }
 
