@@ -90,7 +90,12 @@ describe('PostgreSQL', () => {
       process.kill(first.pid, 'SIGKILL');
       await first.exited;
       const lockFile = join(dataDirectory, 'postmaster.pid');
-      writeFileSync(lockFile, readFileSync(lockFile, 'utf8').replace(/^\d+/, String(process.pid)));
+      // A process of the same OS user: of another user's process the server would see by itself that it is no server.
+      const [stranger] = await query<{ pid: number }>(
+        getTestServers().postgresUrl,
+        `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`,
+      );
+      writeFileSync(lockFile, readFileSync(lockFile, 'utf8').replace(/^\d+/, String(stranger?.pid)));
       const second = await startPostgres({ dataDirectory, port: await anyFreePort(), ...common('postgres') });
       expect(await query(second.url, 'SELECT number FROM kept')).toEqual([{ number: 1 }]);
       await second.stop();
