@@ -49,7 +49,7 @@ async function neverOnChain(dependencies: ActivityDependencies, work: Settlement
     effectKey: effectKey(work.id, 'register', 1),
     finalBlock: await chain.finalBlock(),
   };
-  return database.transaction({ kind: 'worker' }, (transaction) => effectIsImpossible(transaction, effect));
+  return database.statement((transaction) => effectIsImpossible(transaction, effect));
 }
 
 /** Undefined when the settlement is or may come to be on chain: then Postgres alone may not end it. */

@@ -3,13 +3,15 @@ import { createConclude } from './conclude.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { createExecute } from './execute.ts';
 import { createFinalise } from './finalise.ts';
+import { withNativeSigning } from './native-signing.ts';
 import { createOpen } from './open.ts';
 import { createRegister } from './register.ts';
 import { createScreen } from './screen.ts';
 import type { SettlementActivities } from './settlement-activities.ts';
 
 /** The settlement's business steps with their dependencies. */
-export function createSettlementActivities(dependencies: ActivityDependencies): SettlementActivities {
+export function createSettlementActivities(given: ActivityDependencies): SettlementActivities {
+  const dependencies = { ...given, signingKey: withNativeSigning(given.signingKey) };
   return {
     register: createRegister(dependencies),
     screen: createScreen(dependencies),

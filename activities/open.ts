@@ -70,9 +70,7 @@ async function gateOutcome(
   const state = await chain.stateOf(work.id);
   if (state === undefined) throw new KeystoneError('terms_differ', 'The coordinator does not know the settlement.');
   if (state !== 'COMPLIANCE_CHECKING' || (await chain.gateIsOpen(work.id))) return undefined;
-  const checks = await database.transaction({ kind: 'worker' }, (transaction) =>
-    readComplianceChecks(transaction, work.id),
-  );
+  const checks = await database.statement((transaction) => readComplianceChecks(transaction, work.id));
   const statuses = await chain.statusesOf(
     work.id,
     checks.map((check) => check.party_hash),
@@ -83,9 +81,7 @@ async function gateOutcome(
 /** Signed once: a retry, whoever runs it, anchors the digest of the same signatures. */
 async function decisionsOf(dependencies: ActivityDependencies, work: SettlementWork): Promise<StoredDecisions> {
   const { database } = dependencies;
-  const stored = await database.transaction({ kind: 'worker' }, (transaction) =>
-    readStoredDecisions(transaction, work.id),
-  );
+  const stored = await database.statement((transaction) => readStoredDecisions(transaction, work.id));
   if (stored !== undefined) return stored;
   const composed = composeSettlementDecisions(dependencies, work, Date.now());
   return database.transaction({ kind: 'worker' }, async (transaction) => {

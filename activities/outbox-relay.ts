@@ -64,12 +64,10 @@ export function createOutboxRelay(dependencies: RelayDependencies): OutboxRelay 
 
   async function relay(row: OutboxRow): Promise<void> {
     try {
-      const work = await database.transaction({ kind: 'worker' }, (transaction) =>
-        readSettlementWork(transaction, row.settlement_id),
-      );
+      const work = await database.statement((transaction) => readSettlementWork(transaction, row.settlement_id));
       if (work === undefined) throw new Error('the settlement of an outbox row does not exist');
       await deliver(dependencies, row, work);
-      await database.transaction({ kind: 'worker' }, (transaction) => completeOutboxRow(transaction, row.id));
+      await database.statement((transaction) => completeOutboxRow(transaction, row.id));
     } catch (error) {
       const delay = Math.min(2 ** Math.min(row.attempts, 10), RELAY_LIMITS.maximumBackoffSeconds);
       log.warn(
@@ -77,12 +75,12 @@ export function createOutboxRelay(dependencies: RelayDependencies): OutboxRelay 
         'a message was not relayed',
       );
       const text = error instanceof Error ? error.message : 'unknown error';
-      await database.transaction({ kind: 'worker' }, (transaction) => deferOutboxRow(transaction, row.id, text, delay));
+      await database.statement((transaction) => deferOutboxRow(transaction, row.id, text, delay));
     }
   }
 
   async function runOnce(): Promise<number> {
-    const rows = await database.transaction({ kind: 'worker' }, (transaction) =>
+    const rows = await database.statement((transaction) =>
       leaseOutboxHeads(transaction, 'temporal', { limit: RELAY_LIMITS.batch, leaseSeconds: RELAY_LIMITS.leaseSeconds }),
     );
     await Promise.all(rows.map(relay));

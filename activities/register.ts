@@ -21,7 +21,7 @@ export function createRegister(dependencies: ActivityDependencies): SettlementAc
     const terms = termsOf(dependencies, work);
     const hash = chain.termsHash(terms);
     if (work.terms_hash === null) {
-      await database.transaction({ kind: 'worker' }, (transaction) =>
+      await database.statement((transaction) =>
         storeTerms(transaction, settlementId, { coordinatorChainId: chain.chainId, hash, json: terms.json }),
       );
     } else if (work.terms_hash !== hash) {

@@ -17,7 +17,7 @@ export function createScreen(dependencies: ActivityDependencies): SettlementActi
   return runStep(dependencies, 'screen', async ({ settlementId }, context) => {
     const work = await loadWork(dependencies.database, settlementId);
     if (work.state !== 'COMPLIANCE_CHECKING') return progressOf(work);
-    const done = await dependencies.database.transaction({ kind: 'worker' }, (transaction) =>
+    const done = await dependencies.database.statement((transaction) =>
       readComplianceChecks(transaction, settlementId),
     );
     const missing = confirmedParties(work).flatMap((party) =>
@@ -44,7 +44,7 @@ async function screenOne(
   context: StepContext,
 ): Promise<void> {
   const outcome = await ask(dependencies, work, party, kind, context);
-  await dependencies.database.transaction({ kind: 'worker' }, (transaction) =>
+  await dependencies.database.statement((transaction) =>
     insertComplianceCheck(transaction, work.id, party.environment_id, {
       party_id: party.id,
       kind,

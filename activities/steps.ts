@@ -19,9 +19,7 @@ export const STEP_LIMITS = {
 } as const;
 
 export async function loadWork(database: Database, settlementId: Uuid): Promise<SettlementWork> {
-  const work = await database.transaction({ kind: 'worker' }, (transaction) =>
-    readSettlementWork(transaction, settlementId),
-  );
+  const work = await database.statement((transaction) => readSettlementWork(transaction, settlementId));
   if (work === undefined) throw new KeystoneError('internal', 'The settlement of this workflow does not exist.');
   return work;
 }
