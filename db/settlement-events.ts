@@ -35,7 +35,7 @@ export async function lockSettlement(
 }
 
 export interface EventInput {
-  /** `system:engine`, `platform:<client id>`, `operator:<client id>`, `chain:<chain id>`. */
+  /** `system:engine`, `platform:<slug>`, `operator`, `chain:<chain id>`: shown to every involved platform, so no client id. */
   readonly triggeredBy: string;
   /** Public to every involved platform. */
   readonly payload?: Record<string, JsonValue>;

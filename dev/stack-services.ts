@@ -1,8 +1,10 @@
+import { existsSync, readFileSync } from 'node:fs';
+
 import { Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { Wallet } from 'ethers';
 
-import { signingKeyFromSeed, trustedKeysFile } from '../keystone/keys.ts';
+import { parseTrustedKeys, signingKeyFromSeed, type TrustedDeployment, trustedKeysFile } from '../keystone/keys.ts';
 import { REPOSITORY } from './home.ts';
 import { answersAt, type Launch, startNodeService, variable } from './launch.ts';
 import { findPort } from './ports.ts';
@@ -236,6 +238,8 @@ export function startWorker(launch: Launch, application: Application): Promise<v
 }
 
 const SIGNING_SEED = 'signing-seed';
+/** Earlier deployments that stay pinned. */
+const KEPT_DEPLOYMENTS = 50;
 
 function signingSeed(launch: Launch): string {
   return launch.secrets.get(SIGNING_SEED, randomHex);
@@ -246,10 +250,18 @@ export function writeTrustedKeys(launch: Launch, contracts: ContractsPart): void
   const key = signingKeyFromSeed(signingSeed(launch));
   const { chain_id, coordinator, registry, escrow } = contracts.configuration;
   const pinned = { kid: key.kid, public_key_b64: key.public_key_b64, name: 'Keystone, local development' };
-  writePrivateJson(
-    launch.home.file('trusted-keys.json'),
-    trustedKeysFile([pinned], [{ chain_id: `eip155:${chain_id}`, coordinator, registry, escrow }]),
+  const file = launch.home.file('trusted-keys.json');
+  const current = { chain_id: `eip155:${chain_id}`, coordinator, registry, escrow };
+  const earlier = earlierDeployments(file).filter(
+    (deployment) => deployment.coordinator !== coordinator.toLowerCase() || deployment.chain_id !== current.chain_id,
   );
+  writePrivateJson(file, trustedKeysFile([pinned], [...earlier, current]));
+}
+
+/** Contracts of earlier starts stay pinned: proofs of what settled on them are as good as they were. */
+function earlierDeployments(file: string): readonly TrustedDeployment[] {
+  if (!existsSync(file)) return [];
+  return (parseTrustedKeys(readFileSync(file, 'utf8')).contracts ?? []).slice(-KEPT_DEPLOYMENTS);
 }
 
 /** True when somebody polls the task queue for workflows: a worker that runs but does not poll would settle nothing. */

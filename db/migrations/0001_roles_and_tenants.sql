@@ -19,6 +19,8 @@ GRANT keystone_definer TO CURRENT_USER;
 GRANT keystone_operator TO keystone_api WITH INHERIT FALSE, SET TRUE;
 
 CREATE SCHEMA IF NOT EXISTS keystone;
+-- An owner of functions must be able to create them; nobody logs in as this role.
+GRANT CREATE ON SCHEMA keystone TO keystone_definer;
 GRANT USAGE ON SCHEMA keystone TO keystone_api, keystone_operator, keystone_worker, keystone_definer;
 
 -- The tenant of the running transaction. Without the missing_ok flag: a query that forgot its tenant fails instead of seeing nothing.

@@ -155,6 +155,10 @@ BEGIN
     IF NEW.event_sequence <> OLD.event_sequence + 1 THEN
       RAISE EXCEPTION 'a state change comes with exactly one event' USING ERRCODE = 'KS002';
     END IF;
+    -- Progress answers whatever asked for attention, whoever brought it about.
+    NEW.needs_attention := false;
+    NEW.attention_code := NULL;
+    NEW.attention_detail := NULL;
   END IF;
   IF NEW.id <> OLD.id OR NEW.environment_id <> OLD.environment_id OR NEW.created_at <> OLD.created_at OR NEW.event_sequence < OLD.event_sequence
      OR (OLD.terms_hash IS NOT NULL AND NEW.terms_hash IS DISTINCT FROM OLD.terms_hash)
