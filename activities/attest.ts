@@ -42,7 +42,8 @@ export function createAttest(dependencies: ActivityDependencies): SettlementActi
     // A rejection adds no attestation: the flags stand, and the settlement is rolled back.
     const included = attestations.length === 0 ? undefined : await chain.attest(attestations, intent);
     return withLockedSettlement(database, settlementId, async (transaction, locked) => {
-      const row = await announce(transaction, locked, outcome, round);
+      const simulated = checks.some((check) => check.simulated);
+      const row = await announce(transaction, locked, outcome, { round, simulated });
       return { ...progressOf(row, included?.transactionHash), outcome };
     });
   });
@@ -77,20 +78,18 @@ export function attestationsOfRound(
     .map((check) => ({ partyHash: check.party_hash, status: 'PASS', reference: latest.id }));
 }
 
-/** One notice per round. Who was flagged and why is not in it: others see the flag only, and the party itself asks the API. */
+/** One notice per round; it says whether a sandbox answered in a provider's place. Who was flagged and why is not in it: others see the flag only, and the party itself asks the API. */
 async function announce(
   transaction: Transaction,
   locked: LockedSettlement,
   outcome: ClearingOutcome,
-  round: number,
+  payload: { round: number; simulated: boolean },
 ): Promise<LockedSettlement> {
   if (locked.state !== 'COMPLIANCE_CHECKING') return locked;
   const type = NOTICES[outcome];
   const told = await transaction.query(
     `SELECT 1 FROM keystone.settlement_events WHERE settlement_id = $1 AND type = $2 AND (payload ->> 'round')::int = $3`,
-    [locked.id, type, round],
+    [locked.id, type, payload.round],
   );
-  return told.length > 0
-    ? locked
-    : recordNotice(transaction, locked, type, { triggeredBy: ENGINE, payload: { round } });
+  return told.length > 0 ? locked : recordNotice(transaction, locked, type, { triggeredBy: ENGINE, payload });
 }

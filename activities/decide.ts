@@ -1,7 +1,8 @@
-import type { SettlementWork, StoredDecisions } from '../db/settlement-work.ts';
+import type { ComplianceCheck, SettlementWork, StoredDecisions } from '../db/settlement-work.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import { templateBySlug } from '../domain/templates.ts';
 import { evmChainId } from '../keystone/caip.ts';
+import type { JsonObject } from '../keystone/json.ts';
 import { composeDecisions, decisionSetDigest, type LegInput, randomSalt, saltedRef } from '../keystone/pack.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { confirmedParties, partyOfRole } from './steps.ts';
@@ -13,6 +14,7 @@ import { confirmedParties, partyOfRole } from './steps.ts';
 export function composeSettlementDecisions(
   dependencies: ActivityDependencies,
   work: SettlementWork,
+  checks: readonly ComplianceCheck[],
   decidedAtMs: number,
 ): StoredDecisions {
   const { chain, identity, signingKey } = dependencies;
@@ -42,6 +44,7 @@ export function composeSettlementDecisions(
       template: template.slug,
       template_version: String(work.template_version),
       attester_set: chain.attesterSet(template.attesterSet),
+      rules: { screening: screeningRules(checks) },
     },
     legs: work.legs.map(
       (leg): LegInput => ({
@@ -74,4 +77,13 @@ export function composeSettlementDecisions(
     decisions: composed.chains,
   });
   return { composed: { ...composed, party_salts: salts }, digest, compose_ts_ms: composed.compose_ts_ms };
+}
+
+/** Which providers were asked under which policy, and whether a sandbox stood in for one: no party, no outcome, no reference. */
+function screeningRules(checks: readonly ComplianceCheck[]): JsonObject[] {
+  const rules = new Map<string, JsonObject>();
+  for (const { kind, provider, policy_version, simulated } of checks) {
+    rules.set(`${kind} ${provider} ${policy_version} ${simulated}`, { kind, provider, policy_version, simulated });
+  }
+  return [...rules.entries()].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, rule]) => rule);
 }

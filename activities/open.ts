@@ -1,12 +1,12 @@
 import { recordTransition } from '../db/settlement-events.ts';
 import {
+  readComplianceChecks,
   readStoredDecisions,
   type SettlementWork,
   storeDecisionDigest,
   storeDecisions,
   type StoredDecisions,
 } from '../db/settlement-work.ts';
-import { readComplianceChecks } from '../db/settlement-work.ts';
 import { effectKey } from '../domain/effect-key.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import { composeSettlementDecisions } from './decide.ts';
@@ -83,7 +83,8 @@ async function decisionsOf(dependencies: ActivityDependencies, work: SettlementW
   const { database } = dependencies;
   const stored = await database.statement((transaction) => readStoredDecisions(transaction, work.id));
   if (stored !== undefined) return stored;
-  const composed = composeSettlementDecisions(dependencies, work, Date.now());
+  const checks = await database.statement((transaction) => readComplianceChecks(transaction, work.id));
+  const composed = composeSettlementDecisions(dependencies, work, checks, Date.now());
   return database.transaction({ kind: 'worker' }, async (transaction) => {
     await storeDecisions(transaction, work.id, composed);
     return (await readStoredDecisions(transaction, work.id)) ?? composed;

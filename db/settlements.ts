@@ -31,7 +31,12 @@ export interface PartyRecord {
   readonly chain_id: number | null;
   readonly country: string | null;
   /** The reader's own party only: worst check of its latest round. */
-  readonly compliance: { readonly status: ScreeningStatus; readonly reason_code: string } | null;
+  readonly compliance: {
+    readonly status: ScreeningStatus;
+    readonly reason_code: string;
+    /** A sandbox answered, not a provider. */
+    readonly simulated: boolean;
+  } | null;
 }
 
 export interface LegRecord {
@@ -104,7 +109,7 @@ const PARTIES = `(SELECT coalesce(json_agg(json_build_object('id', p.id, 'positi
     'updated_at', p.updated_at, 'external_reference', d.external_reference, 'name', d.name, 'wallet_address', d.wallet_address,
     'chain_id', d.chain_id, 'country', d.country, 'compliance', (
       SELECT json_build_object('status', CASE k.status WHEN 'FAIL' THEN 'failed' WHEN 'FLAGGED' THEN 'flagged' ELSE 'passed' END,
-                               'reason_code', k.reason_code)
+                               'reason_code', k.reason_code, 'simulated', k.simulated)
       FROM keystone.compliance_checks k WHERE k.party_id = p.id
       ORDER BY k.round DESC, CASE k.status WHEN 'FAIL' THEN 0 WHEN 'FLAGGED' THEN 1 ELSE 2 END, k.kind LIMIT 1)) ORDER BY p.position), '[]')
   FROM keystone.parties p LEFT JOIN keystone.party_details d ON d.party_id = p.id WHERE p.settlement_id = s.id)`;

@@ -128,7 +128,11 @@ describe('POST /v1/settlements/{id}/compliance-decision', () => {
       await api.call('GET', `/v1/settlements/${id}`, { token: b.token }),
     ];
     expect([at(own, '/compliance_status'), at(other, '/compliance_status')]).toEqual(['flagged', 'flagged']);
-    expect(at(own, '/parties/0/compliance')).toEqual({ status: 'flagged', reason_code: 'possible_match' });
+    expect(at(own, '/parties/0/compliance')).toEqual({
+      status: 'flagged',
+      reason_code: 'possible_match',
+      simulated: false,
+    });
     expect(at(own, '/parties/1/compliance')).toBeNull();
     expect(at(other, '/parties/0/compliance')).toBeNull();
     expect(other.text).not.toContain('possible_match');

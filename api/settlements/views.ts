@@ -25,9 +25,12 @@ const partyOut = z
     wallet_address_hint: z.string().nullable(),
     counterparty_reference: z.string().nullable(),
     compliance: z
-      .looseObject({ status: z.enum(['passed', 'flagged', 'failed']), reason_code: z.string() })
+      .looseObject({ status: z.enum(['passed', 'flagged', 'failed']), reason_code: z.string(), simulated: z.boolean() })
       .nullable()
-      .meta({ description: 'Of your own party only.' }),
+      .meta({
+        description:
+          'Of your own party only. `simulated`: a sandbox answered, which proves nothing about a real party.',
+      }),
     created_at: timeOut,
     updated_at: timeOut,
   })

@@ -203,6 +203,71 @@ describe('the deadline', () => {
   );
 });
 
+describe('an instruction that does not fit its other side', () => {
+  const leg = (stack: Awaited<typeof starting>, token: 'KBOND' | 'TUSDC', quantity: string, direction: string) => ({
+    leg_type: token === 'KBOND' ? 'asset_delivery' : 'payment',
+    instrument_id: stack.context.chain.tokens[token],
+    quantity,
+    direction,
+  });
+
+  it.concurrent.each<[string, (stack: Awaited<typeof starting>) => Record<string, unknown>]>([
+    ['match_template_differs', () => ({ template_slug: 'dvp-immediate' })],
+    ['match_same_role', () => ({ role: 'seller' })],
+    [
+      'match_instruments_differ',
+      (stack) => ({ template_slug: 'dvp-immediate', legs: [leg(stack, 'KBOND', '5', 'receive')] }),
+    ],
+    [
+      'match_leg_types_differ',
+      (stack) => ({
+        legs: [
+          { ...leg(stack, 'KBOND', '5', 'receive'), leg_type: 'payment' },
+          { ...leg(stack, 'TUSDC', '1250', 'deliver'), leg_type: 'asset_delivery' },
+        ],
+      }),
+    ],
+    [
+      'match_quantities_differ',
+      (stack) => ({ legs: [leg(stack, 'KBOND', '5', 'receive'), leg(stack, 'TUSDC', '1251', 'deliver')] }),
+    ],
+    [
+      'match_directions_not_complementary',
+      (stack) => ({ legs: [leg(stack, 'KBOND', '5', 'deliver'), leg(stack, 'TUSDC', '1250', 'deliver')] }),
+    ],
+  ])(
+    'is kept unmatched and says %s',
+    async (code, change) => {
+      const stack = await starting;
+      const changed = change(stack);
+      // The two sides must agree on everything that is asked before the rule under test.
+      const template = code === 'match_instruments_differ' ? { template_slug: 'dvp-immediate' } : {};
+      const first = await stack.seller.api.post<{ trade_reference: string; status: string }>('/v1/instructions', {
+        template_slug: 'dvp-standard',
+        role: 'seller',
+        party: partyOf(stack, stack.seller),
+        legs: [leg(stack, 'KBOND', '5', 'deliver'), leg(stack, 'TUSDC', '1250', 'receive')],
+        ...template,
+      });
+      const second = await stack.buyer.api.post<{ id: string; status: string; match_refusal: { code: string } | null }>(
+        '/v1/instructions',
+        {
+          template_slug: 'dvp-standard',
+          role: 'buyer',
+          party: partyOf(stack, stack.buyer),
+          legs: [leg(stack, 'KBOND', '5', 'receive'), leg(stack, 'TUSDC', '1250', 'deliver')],
+          ...changed,
+          trade_reference: first.trade_reference,
+        },
+      );
+      expect([second.status, second.match_refusal?.code]).toEqual(['pending_match', code]);
+      const cancelled = await stack.request('buyer', 'DELETE', `/v1/instructions/${second.id}`);
+      expect([cancelled.status, (JSON.parse(cancelled.text) as { status: string }).status]).toEqual([200, 'cancelled']);
+    },
+    SLOW,
+  );
+});
+
 describe('a foreign platform', () => {
   it.concurrent(
     'gets the same bytes for a settlement of others as for one that does not exist',
