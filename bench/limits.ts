@@ -16,6 +16,8 @@ export const BENCH_LIMITS = {
   /** Announcements that the receiver keeps: settlements × events × platforms of a run, with room. */
   announcements: 20_000,
 
+  /** No round of blocks begins later than this after the first one, once there are enough for a median: a busy machine gets fewer. */
+  roundsMs: 100_000,
   /** One settlement with chain and webhooks stubbed. */
   stubbedSettlementMs: 30_000,
   statementMs: 10_000,
@@ -29,8 +31,9 @@ export const BENCH_COUNTS = {
   stackTogether: 40,
   stackConcurrency: 20,
 
-  /** Alternating blocks: `rounds` of each contestant, each of that many settlements. */
+  /** Alternating blocks: at most `rounds` of each contestant, at least `leastRounds`, each of that many settlements. */
   rounds: 6,
+  leastRounds: 2,
   overheadWarmUp: 20,
   overheadAlone: 5,
   overheadTogether: 40,

@@ -7,8 +7,8 @@ const TICK_MS = 10;
 const BYTES_PER_KIB = 1_024;
 
 /**
- * Milliseconds of processor time of a process and of the processes of its group, ended children included; 0 when it is gone. Every part
- * of the development stack leads a group of its own, so PostgreSQL's backends count with PostgreSQL.
+ * Milliseconds of processor time of a process, its group and its children, ended ones included; 0 when it is gone. Every part of the
+ * development stack leads a group of its own; PostgreSQL's backends leave it, but stay children.
  */
 export function processorMs(pid: number): number {
   const own = readStat(pid);
@@ -18,12 +18,13 @@ export function processorMs(pid: number): number {
     const other = Number(name);
     if (!Number.isInteger(other) || other === pid) continue;
     const stat = readStat(other);
-    if (stat?.group === pid) ticks += stat.ticks;
+    if (stat !== undefined && (stat.group === pid || stat.parent === pid)) ticks += stat.ticks;
   }
   return ticks * TICK_MS;
 }
 
 interface Stat {
+  readonly parent: number;
   readonly group: number;
   readonly ticks: number;
   readonly childTicks: number;
@@ -35,7 +36,7 @@ function readStat(pid: number): Stat | undefined {
   if (text === undefined) return undefined;
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const at = (index: number) => Number(fields[index] ?? 0);
-  return { group: at(2), ticks: at(11) + at(12), childTicks: at(13) + at(14) };
+  return { parent: at(1), group: at(2), ticks: at(11) + at(12), childTicks: at(13) + at(14) };
 }
 
 /** Largest resident memory that the process ever had (`VmHWM`), bytes; undefined when it is gone. */

@@ -97,7 +97,11 @@ async function compare(
   for (const contestant of contestants) await runBlock(contestant, warmUp, servers, run.signal);
 
   const blocks = new Map<string, Block[]>();
+  const begunAt = performance.now();
+  let rounds = 0;
   for (let round = 0; round < BENCH_COUNTS.rounds; round += 1) {
+    if (round >= BENCH_COUNTS.leastRounds && performance.now() - begunAt > BENCH_LIMITS.roundsMs) break;
+    rounds = round + 1;
     run.say(`engine  round ${round + 1} of ${BENCH_COUNTS.rounds}`);
     // Everybody is first in turn, so that nobody always follows the heaviest.
     const order = contestants.map((_, index) => contestants[(index + round) % contestants.length]);
@@ -123,7 +127,7 @@ async function compare(
     return {
       concurrency,
       settlements_per_block: settlements,
-      rounds: BENCH_COUNTS.rounds,
+      rounds,
       contestants: results,
       ratios: Object.fromEntries(results.slice(1).map((result) => [result.name, ratio(results[0], result)])),
     };

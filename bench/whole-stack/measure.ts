@@ -48,11 +48,11 @@ const MS_PER_SECOND = 1_000;
 const MEMORY_OF = ['api', 'worker'] as const;
 
 export async function measureWholeStack(run: BenchRun): Promise<WholeStackResult> {
-  const { say, signal } = run;
+  const { say } = run;
   say('stack   starting, in a home of its own');
   const stack = await startMeasuredStack(run);
   try {
-    return await measure(stack, signal, say);
+    return await measure(stack, AbortSignal.any([run.signal, stack.ended]), say);
   } finally {
     say('stack   stopping');
     await stack.stop();
@@ -72,6 +72,8 @@ async function measure(
     connectionString: stack.file.database_url,
     statement_timeout: BENCH_LIMITS.statementMs,
   });
+  // A connection that breaks fails the query that needs it; without a listener it would end the process.
+  database.on('error', (error) => say(`note    the database connection broke: ${error.message}`));
   await database.connect();
   try {
     say(`stack   equipping ${2 * BENCH_COUNTS.stackConcurrency} wallets`);

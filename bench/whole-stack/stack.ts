@@ -10,6 +10,8 @@ import type { BenchRun } from '../run.ts';
 /** The stack of `npm start` in a home of its own, without the demo. */
 export interface MeasuredStack {
   readonly file: StackFile;
+  /** Aborts when the stack ends by itself: nothing would be announced any more. */
+  readonly ended: AbortSignal;
   /** Process ids by name, of now. */
   processes(): ReadonlyMap<string, number>;
   stop(): Promise<void>;
@@ -55,9 +57,11 @@ export async function startMeasuredStack({ directory, logs, registry, signal }: 
 }
 
 function runningStack(home: string, launcher: RunningProcess): MeasuredStack {
-  const file = readStackFile(join(home, 'stack.json'));
+  const ended = new AbortController();
+  void launcher.exited.then(() => ended.abort(new Error(`the stack has ended; its log: ${launcher.logFile}`)));
   return {
-    file,
+    file: readStackFile(join(home, 'stack.json')),
+    ended: ended.signal,
     processes: () =>
       new Map(readStackFile(join(home, 'stack.json')).processes.map(({ name, pid }) => [name, pid] as const)),
     async stop() {
