@@ -70,8 +70,6 @@ export const workerConfigurationSchema = z.object({
   KEYSTONE_SIGNING_KEY_FILE: z.string().min(1),
   KEYSTONE_IDENTITY: z.string().min(1).default('did:web:keystone.local'),
   WEBHOOK_ALLOWED_PRIVATE_RANGES: z.string().default(''),
-  /** Only for tests of crashes: makes the process exit at the named point. Refused in production. */
-  KEYSTONE_FAULT: z.string().optional(),
 });
 export type WorkerConfiguration = z.infer<typeof workerConfigurationSchema>;
 

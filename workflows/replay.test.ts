@@ -50,6 +50,7 @@ describe('a recorded history', () => {
     for (const file of files) {
       const identities = [...JSON.stringify(read(file)).matchAll(/"identity":"([^"]*)"/g)].map((match) => match[1]);
       expect(new Set(identities)).toEqual(new Set(['test']));
+      expect(JSON.stringify(read(file))).not.toMatch(/[ (]\/[a-z]+\//);
     }
   });
 });

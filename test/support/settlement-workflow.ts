@@ -119,6 +119,9 @@ export async function createWorkflowStage(): Promise<WorkflowStage> {
 /** In place of process id and host name, which have no business in a committed history. */
 const IDENTITY = 'test';
 
+/** Stack traces name files below it; a committed history names none of a machine. */
+const REPOSITORY = new URL('../../', import.meta.url).pathname;
+
 /** Where the histories for the replay test are kept. */
 export const HISTORIES = new URL('../histories/', import.meta.url).pathname;
 
@@ -133,6 +136,6 @@ async function recordHistory(handle: { fetchHistory(): Promise<unknown> }): Prom
       .toLowerCase()
       .replaceAll(/[^a-z0-9]+/g, '-')
       .slice(0, 80)}.json`,
-    `${history}\n`,
+    `${history.replaceAll(REPOSITORY, '')}\n`,
   );
 }
