@@ -60,7 +60,7 @@ export async function startReceiver(signal: AbortSignal): Promise<WebhookReceive
       const arrival = Promise.withResolvers<Announcement>();
       const giveUp = () =>
         arrival.reject(
-          new Error(`${slug} was not told ${event} of settlement ${settlementId}`, { cause: signal.reason }),
+          signal.aborted ? signal.reason : new Error(`${slug} was not told ${event} of settlement ${settlementId}`),
         );
       const timer = setTimeout(giveUp, BENCH_LIMITS.settlementMs);
       signal.addEventListener('abort', giveUp, { once: true });
