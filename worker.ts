@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  NativeConnection,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
 import { Wallet } from 'ethers';
 import { type Logger, pino } from 'pino';
 
@@ -111,9 +118,7 @@ async function createWorkers(
   settlementActivities: object,
   deliveryActivities: object,
 ): Promise<Worker[]> {
-  // Bundled once for both queues: the bundle is most of what a restart costs.
-  const workflowsPath = new URL('./workflows/index.ts', import.meta.url).pathname;
-  const workflowBundle = await bundleWorkflowCode({ workflowsPath, logger: Runtime.instance().logger });
+  const workflowBundle = await bundleOf(configuration.WORKFLOW_BUNDLE_FILE);
   const shared: Omit<WorkerOptions, 'taskQueue'> = {
     connection,
     workflowBundle,
@@ -139,6 +144,13 @@ async function createWorkers(
       maxCachedWorkflows: LIMITS.cachedWorkflows,
     }),
   ]);
+}
+
+/** Ahead of time if there is one; else bundled here, once for both queues. */
+async function bundleOf(file: string | undefined): Promise<WorkflowBundleOption> {
+  if (file !== undefined) return { codePath: file };
+  const workflowsPath = new URL('./workflows/index.ts', import.meta.url).pathname;
+  return bundleWorkflowCode({ workflowsPath, logger: Runtime.instance().logger });
 }
 
 /** Ends when a signal asks for it, or when any part ends by itself, which none should: the supervisor then starts the process anew. */

@@ -175,6 +175,8 @@ export interface Application {
   readonly contracts: ContractsPart;
   readonly issuer: IssuerPart;
   readonly screening: Record<string, string | undefined>;
+  /** File made by `bundleWorkflows`. */
+  readonly workflowBundle: string;
 }
 
 /** Answers the origin of the API. */
@@ -229,6 +231,7 @@ export function startWorker(launch: Launch, application: Application): Promise<v
         ATTESTER_PRIVATE_KEY: contracts.keys.attester.privateKey,
         KEYSTONE_SIGNING_KEY_FILE: launch.secrets.file(SIGNING_SEED),
         WEBHOOK_ALLOWED_PRIVATE_RANGES: LOOPBACK_RANGES,
+        WORKFLOW_BUNDLE_FILE: application.workflowBundle,
         ...application.screening,
       },
       ready: () => hasWorkers(temporal),

@@ -13,12 +13,14 @@ import {
   startWorker,
   writeTrustedKeys,
 } from './stack-services.ts';
+import { bundleWorkflows } from './workflow-bundle.ts';
 
 /** Starts every part and writes `.keystone/stack.json`, again whenever a restart changed a pid. @throws StepFailed */
 export async function startStack(launch: Launch, chainId: number): Promise<StackFile> {
   const identities = createIdentities(launch);
   // Side by side what does not need each other: the second start is waited for by a person.
-  const [database, temporal, chain] = await Promise.all([
+  const [workflowBundle, database, temporal, chain] = await Promise.all([
+    bundleWorkflows(launch),
     startDatabase(launch),
     startWorkflowServer(launch),
     startChain(launch, chainId),
@@ -33,7 +35,7 @@ export async function startStack(launch: Launch, chainId: number): Promise<Stack
     startScreening(launch),
     startWebhookSink(launch, identities),
   ]);
-  const application = { database, temporal, contracts, issuer, screening };
+  const application = { database, temporal, contracts, issuer, screening, workflowBundle };
   const [apiUrl] = await Promise.all([startApi(launch, application), startWorker(launch, application)]);
 
   const { coordinator, escrow, registry } = contracts.configuration;

@@ -68,6 +68,8 @@ export const workerConfigurationSchema = z.object({
   ATTESTER_PRIVATE_KEY: bytes32,
   /** File with the orchestrator's Ed25519 seed in hex; mode 0600. */
   KEYSTONE_SIGNING_KEY_FILE: z.string().min(1),
+  /** Made by deploy/bundle-workflows.ts from this checkout; without it the worker bundles at its start. */
+  WORKFLOW_BUNDLE_FILE: z.string().min(1).optional(),
   KEYSTONE_IDENTITY: z.string().min(1).default('did:web:keystone.local'),
   WEBHOOK_ALLOWED_PRIVATE_RANGES: z.string().default(''),
 });

@@ -7,7 +7,12 @@ import { escrowEvents, killAtRandom, seededRandom, settleDespiteKills } from './
 /** `npm run test:all` asks for the long ring. */
 const LONG = process.env['KEYSTONE_TEST_RING'] === 'all';
 const SETTLEMENTS = LONG ? 40 : 10;
-const KILLS = LONG ? 60 : 12;
+const KILLS = LONG ? 40 : 12;
+/** A worker needs some five seconds to be up: kills that never let it live long test patience, not recovery. Milliseconds. */
+const PAUSES = LONG
+  ? { minimumPauseMs: 3_000, maximumPauseMs: 16_000 }
+  : { minimumPauseMs: 700, maximumPauseMs: 3_500 };
+const SETTLE_MS = LONG ? 900_000 : 240_000;
 const SEED = Number(process.env['KEYSTONE_KILL_SEED'] ?? Date.now() % 1_000_000);
 
 let stack: EndToEndStack;
@@ -26,11 +31,10 @@ describe('worker and API killed with SIGKILL at random', () => {
         random: seededRandom(SEED),
         limit: KILLS,
         done: () => settled,
-        minimumPauseMs: 700,
-        maximumPauseMs: 3_500,
+        ...PAUSES,
       });
       const ids = await Promise.all(
-        Array.from({ length: SETTLEMENTS }, (_, index) => settleDespiteKills(stack, index)),
+        Array.from({ length: SETTLEMENTS }, (_, index) => settleDespiteKills(stack, index, SETTLE_MS)),
       ).finally(() => {
         settled = true;
       });

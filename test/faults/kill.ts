@@ -10,7 +10,7 @@ import { legsOf, partyOf } from '../e2e/scenario.ts';
 import type { EndToEndStack } from '../e2e/stack.ts';
 
 /** Milliseconds. */
-const LIMITS = { persistMs: 120_000, persistPauseMs: 250, settleMs: 240_000, pollMs: 400 } as const;
+const LIMITS = { persistMs: 120_000, persistPauseMs: 250, pollMs: 400 } as const;
 
 /** Deterministic choices from a printed seed (mulberry32), so that a failing order of kills can be tried again. */
 export function seededRandom(seed: number): () => number {
@@ -39,7 +39,7 @@ export async function persist<Result>(call: () => Promise<Result>): Promise<Resu
 }
 
 /** One settlement from proposal to its end, driven by clients that only know HTTP and their wallets. */
-export async function settleDespiteKills(stack: EndToEndStack, index: number): Promise<string> {
+export async function settleDespiteKills(stack: EndToEndStack, index: number, limitMs: number): Promise<string> {
   const { seller, buyer, context } = stack;
   const body = {
     idempotency_key: `kill-${index}-${stack.home}`,
@@ -49,7 +49,7 @@ export async function settleDespiteKills(stack: EndToEndStack, index: number): P
   };
   const { id } = await persist(() => seller.api.post<SettlementAnswer>('/v1/settlements', body));
   await persist(() => buyer.api.post(`/v1/settlements/${id}/confirm`, partyOf(stack, buyer)));
-  await reachState(stack, id, ['AWAITING_DEPOSITS', 'EXECUTING_SWAP', 'FINALIZED']);
+  await reachState(stack, id, ['AWAITING_DEPOSITS', 'EXECUTING_SWAP', 'FINALIZED'], limitMs);
   await Promise.all(
     [seller, buyer].map(async (participant, leg) => {
       const info = await persist(() =>
@@ -58,12 +58,12 @@ export async function settleDespiteKills(stack: EndToEndStack, index: number): P
       await participant.wallet.send(info.transactions);
     }),
   );
-  await reachState(stack, id, ['FINALIZED']);
+  await reachState(stack, id, ['FINALIZED'], limitMs);
   return id;
 }
 
-async function reachState(stack: EndToEndStack, id: string, states: string[]): Promise<void> {
-  const giveUpAt = Date.now() + LIMITS.settleMs;
+async function reachState(stack: EndToEndStack, id: string, states: string[], limitMs: number): Promise<void> {
+  const giveUpAt = Date.now() + limitMs;
   let last = '';
   while (Date.now() < giveUpAt) {
     last = (await persist(() => stack.seller.api.get<SettlementAnswer>(`/v1/settlements/${id}`))).state;
