@@ -8,15 +8,14 @@ import { isAlive, type ProcessRecord, recordProcess } from './processes.ts';
 
 /**
  * Free ports of 127.0.0.1. Between looking and listening somebody else may look too: another part that starts side by side, or another
- * start. So a port is claimed by a file until its owner listens.
+ * start. So a port is claimed by a file for as long as its claimant lives: a service that was killed finds its port free when it is started
+ * again, and its clients do not meet a stranger there.
  */
 
 /** How many neighbours of a wanted port are tried before the system chooses. */
 const NEIGHBOURS = 40;
 /** How often the system is asked for any port. */
 const ATTEMPTS = 20;
-/** A claim is forgotten after this time, or when its process is gone: by then the port is in use and found taken. Milliseconds. */
-const CLAIM_MS = 120_000;
 
 const CLAIMS = join(tmpdir(), `keystone-ports-${process.getuid?.() ?? 0}`);
 
@@ -61,25 +60,19 @@ function portOfTheSystem(): Promise<number> {
   });
 }
 
-interface Claim extends ProcessRecord {
-  /** ms since epoch */
-  readonly at: number;
-}
-
-/** Creates the claim's file; false when somebody who is alive has claimed the port a moment ago. */
+/** Creates the claim's file; false when somebody who is alive has claimed the port. */
 function claim(port: number): boolean {
   const owner = recordProcess('claim', process.pid);
   if (owner === undefined) return true;
   const file = join(CLAIMS, String(port));
   mkdirSync(CLAIMS, { recursive: true, mode: 0o700 });
   if (isStale(file)) rmSync(file, { force: true });
-  return createExclusively(file, JSON.stringify({ ...owner, at: Date.now() } satisfies Claim));
+  return createExclusively(file, JSON.stringify(owner satisfies ProcessRecord));
 }
 
 function isStale(file: string): boolean {
   try {
-    const existing = JSON.parse(readFileSync(file, 'utf8')) as Claim;
-    return Date.now() - existing.at > CLAIM_MS || !isAlive(existing);
+    return !isAlive(JSON.parse(readFileSync(file, 'utf8')) as ProcessRecord);
   } catch {
     // Not there, or just removed by another start; the exclusive creation decides.
     return false;
