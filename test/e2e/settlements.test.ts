@@ -15,6 +15,7 @@ import {
   type Trade,
 } from '../../dev/demo-trade.ts';
 import { REPOSITORY } from '../../dev/home.ts';
+import { escrowEvents } from './escrow-events.ts';
 import { confirm, depositBoth, depositLeg, eventsOf, partyOf, propose, reach } from './scenario.ts';
 import { startEndToEndStack } from './stack.ts';
 
@@ -198,6 +199,8 @@ describe('the deadline', () => {
         if (Date.now() > giveUpAt) throw new Error('the deposit was not refunded');
         await new Promise((resolve) => setTimeout(resolve, 300));
       }
+      const counts = await escrowEvents(stack);
+      expect([counts.get(`${id}:LegRefunded:0`), counts.get(`${id}:LegReleased:0`)]).toEqual([1, undefined]);
     },
     SLOW,
   );

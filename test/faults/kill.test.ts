@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 
-import { startEndToEndStack, type EndToEndStack } from '../e2e/stack.ts';
-import { escrowEvents, killAtRandom, seededRandom, settleDespiteKills } from './kill.ts';
+import { escrowEvents } from '../e2e/escrow-events.ts';
+import { type EndToEndStack, startEndToEndStack } from '../e2e/stack.ts';
+import { killAtRandom, seededRandom, settleDespiteKills } from './kill.ts';
 
 /** `npm run test:all` asks for the long ring. */
 const LONG = process.env['KEYSTONE_TEST_RING'] === 'all';

@@ -1,11 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { Interface, JsonRpcProvider } from 'ethers';
-
-import { keystoneEscrowAbi } from '../../contracts/generated/abi.ts';
 import { ApiRefused } from '../../dev/api-client.ts';
 import type { DepositInfoAnswer, SettlementAnswer } from '../../dev/demo-types.ts';
-import { bytes32ToUuid } from '../../domain/ids.ts';
 import { legsOf, partyOf } from '../e2e/scenario.ts';
 import type { EndToEndStack } from '../e2e/stack.ts';
 
@@ -96,25 +92,4 @@ export async function killAtRandom(
     kills.push({ name, pid });
   }
   return kills;
-}
-
-/** How often each event of the escrow was logged, by settlement and leg: read from the chain itself, not from our tables. */
-export async function escrowEvents(stack: EndToEndStack): Promise<Map<string, number>> {
-  const { chain } = stack.context;
-  const provider = new JsonRpcProvider(chain.rpc_url);
-  try {
-    const escrow = new Interface(keystoneEscrowAbi);
-    const logs = await provider.getLogs({ address: chain.contracts.escrow, fromBlock: 0, toBlock: 'latest' });
-    const counts = new Map<string, number>();
-    for (const log of logs) {
-      const parsed = escrow.parseLog(log);
-      if (parsed === null || !parsed.args['settlementId']) continue;
-      const leg = parsed.args['legIndex'] === undefined ? '' : `:${String(parsed.args['legIndex'])}`;
-      const key = `${bytes32ToUuid(String(parsed.args['settlementId']))}:${parsed.name}${leg}`;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    return counts;
-  } finally {
-    provider.destroy();
-  }
 }
