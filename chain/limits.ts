@@ -14,7 +14,7 @@ export const CHAIN_LIMITS = {
 
   /** First pause between two looks for a receipt; each further one is longer by half, up to the second number. */
   receiptPollMs: 100,
-  receiptPollMaximumMs: 250,
+  receiptPollMaximumMs: 1_000,
   /** How long one submit waits for inclusion before it says `transaction_not_included`; the row stays and the next submit goes on. */
   inclusionWaitMs: 300_000,
   /** How long one `waitFinal` waits before it says `chain_not_final`. */
