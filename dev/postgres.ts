@@ -267,6 +267,7 @@ async function answers(url: string): Promise<boolean> {
     // Not yet: the caller asks again until its time limit.
     return false;
   } finally {
+    // The answer is known; a connection that never came about cannot be closed.
     await client.end().catch(() => undefined);
   }
 }

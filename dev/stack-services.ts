@@ -243,7 +243,7 @@ export function startWorker(launch: Launch, application: Application): Promise<v
 
 /**
  * A small young generation: by default V8 lets each of the worker's isolates (its own and one per workflow thread) grow one that is never given
- * back. Measured at twenty settlements at once: peak 308 MiB instead of 452, and no slower. The second limit is only a ceiling.
+ * back. Measured once, at twenty settlements at once: peak 308 MiB instead of 452, at about the same speed. The second limit is only a ceiling.
  */
 const WORKER_HEAP = '--max-semi-space-size=4 --max-old-space-size=384';
 const SIGNING_SEED = 'signing-seed';

@@ -44,6 +44,7 @@ export function createSupervisor(log: (line: string) => void): Supervisor {
   ): Promise<number> {
     let delayMs = firstDelayMs;
     for (;;) {
+      // Aborted when everything stops, which the next line looks at.
       await pause(delayMs, undefined, { signal: stopping.signal }).catch(() => undefined);
       if (stopping.signal.aborted) return delayMs;
       delayMs = Math.min(delayMs * BACKOFF.factor, BACKOFF.maximumMs);
