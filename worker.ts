@@ -53,10 +53,10 @@ async function main(): Promise<void> {
     applicationName: 'keystone-worker',
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   });
-  const chains = configuration.KEYSTONE_CHAINS.map(createChain);
+  const chains = configuration.KEYSTONE_CHAINS.map((chain) => createChain(chain));
   await Promise.all(chains.map((chain) => chain.checkChainId()));
-  const [coordinatorChain] = chains;
-  if (coordinatorChain === undefined) throw new Error('KEYSTONE_CHAINS is empty');
+  const coordinatorChain = chains.find((chain) => chain.kind === 'coordinator');
+  if (coordinatorChain === undefined) throw new Error('KEYSTONE_CHAINS names no coordinator chain');
 
   const engine = journalOf(database, coordinatorChain, configuration.ENGINE_PRIVATE_KEY, log);
   const attester = journalOf(database, coordinatorChain, configuration.ATTESTER_PRIVATE_KEY, log);

@@ -4,7 +4,7 @@ import { findAttestation, findCreation, findTransition } from '../chain/effects.
 import { createEscrowClient } from '../chain/escrow.ts';
 import type { AlreadyDone, Journal } from '../chain/journal.ts';
 import type { ContractCall } from '../chain/contract-call.ts';
-import type { Chain } from '../chain/provider.ts';
+import type { CoordinatorChain } from '../chain/provider.ts';
 import { type Attestation, createRegistryClient, referenceHash, type RegistryClient } from '../chain/registry.ts';
 import { type SettlementTerms, termsHash } from '../chain/terms.ts';
 import { KeystoneError } from '../domain/errors.ts';
@@ -13,7 +13,7 @@ import { ON_CHAIN_INDEX, type OnChainState } from '../domain/settlement-state.ts
 import type { AttestationInput, EffectIntent, IncludedEffect, SettlementChain } from './dependencies.ts';
 
 interface SettlementChainDependencies {
-  readonly chain: Chain;
+  readonly chain: CoordinatorChain;
   /** Holds CREATOR_ROLE and ENGINE_ROLE. */
   readonly engine: Journal;
   readonly attester: Journal;
@@ -82,7 +82,7 @@ async function submit(
   return { transactionHash: result.transactionHash, blockNumber: result.blockNumber };
 }
 
-function namedAttesterSet(chain: Chain, name: string): string {
+function namedAttesterSet(chain: CoordinatorChain, name: string): string {
   const set = chain.configuration.attester_sets[name];
   if (set === undefined)
     throw new KeystoneError('configuration_invalid', `Chain ${chain.chainId} has no attester set named ${name}.`);
@@ -91,7 +91,7 @@ function namedAttesterSet(chain: Chain, name: string): string {
 
 /** A settlement of our id under other terms is not our effect: it parks for an operator instead of being taken for one. */
 async function creationDone(
-  chain: Chain,
+  chain: CoordinatorChain,
   coordinator: CoordinatorClient,
   terms: SettlementTerms,
 ): Promise<AlreadyDone | undefined> {
@@ -107,7 +107,7 @@ async function creationDone(
 
 /** Looks for the log only when the state says that it can be there: looking for a missing one reads the whole history. */
 async function transitionDone(
-  chain: Chain,
+  chain: CoordinatorChain,
   coordinator: CoordinatorClient,
   settlementId: Uuid,
   state: OnChainState,
@@ -119,7 +119,7 @@ async function transitionDone(
 
 /** Asks the cheap view first: on a long chain, looking for logs that are not there would cost hundreds of queries. */
 async function attestationsDone(
-  chain: Chain,
+  chain: CoordinatorChain,
   registry: RegistryClient,
   batch: readonly Attestation[],
   attester: string,

@@ -1,7 +1,7 @@
 import { getAddress, isAddress, ZeroAddress } from 'ethers';
 
 import type { ResolvedLeg } from '../db/create-settlement.ts';
-import type { ChainConfiguration } from '../domain/configuration.ts';
+import { type ChainConfiguration, contractAddresses } from '../domain/configuration.ts';
 import { type ErrorCode, ERROR_CATALOGUE, KeystoneError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { type Direction, type LegType, payerAndPayee, TOKEN_STANDARDS, type TokenStandard } from '../domain/legs.ts';
@@ -50,8 +50,7 @@ export function normalAddress(text: string): string | undefined {
 /** A wallet that a leg can be paid from and to, in lower case. Our own contracts and the zero address would swallow what they are paid. */
 export function checkWallet(text: string, pointer: string, chains: readonly ChainConfiguration[]): string {
   const address = normalAddress(text);
-  const contracts = chains.flatMap((chain) => [chain.escrow, chain.coordinator, chain.registry]);
-  const ours = contracts.some((contract) => contract.toLowerCase() === address);
+  const ours = chains.flatMap(contractAddresses).some((contract) => contract === address);
   if (address === undefined || address === ZeroAddress || ours) {
     throw refusal('wallet_malformed', pointer, 'The wallet address is not a valid EVM wallet address.');
   }

@@ -4,7 +4,7 @@ import { settlementCoordinatorAbi } from '../contracts/generated/abi.ts';
 import { type Uuid, uuidToBytes32 } from '../domain/ids.ts';
 import { ON_CHAIN_INDEX, type OnChainState, stateFromOnChainIndex } from '../domain/settlement-state.ts';
 import { type ContractCall, readContract } from './contract-call.ts';
-import type { Chain } from './provider.ts';
+import type { CoordinatorChain } from './provider.ts';
 import type { SettlementTerms } from './terms.ts';
 
 export const coordinatorInterface = Interface.from(settlementCoordinatorAbi);
@@ -47,7 +47,7 @@ export interface CoordinatorClient {
   hashTerms(terms: SettlementTerms): Promise<string>;
 }
 
-export function createCoordinatorClient(chain: Chain): CoordinatorClient {
+export function createCoordinatorClient(chain: CoordinatorChain): CoordinatorClient {
   const target = { contract: coordinatorInterface, address: chain.coordinator };
   const encode = (name: string, values: readonly unknown[]): ContractCall => ({
     to: target.address,

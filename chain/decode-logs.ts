@@ -4,14 +4,14 @@ import type { ChainArgument, ChainEventRow } from '../db/chain-events.ts';
 import { bytes32ToUuid } from '../domain/ids.ts';
 import { coordinatorInterface } from './coordinator.ts';
 import { escrowInterface } from './escrow.ts';
-import type { Chain, ChainLog } from './provider.ts';
+import type { ChainLog, IndexedChain } from './provider.ts';
 import { registryInterface } from './registry.ts';
 
 /**
  * Decodes a log of one of our contracts. `settlement_id` is what the log claims: the caller keeps it only for settlements of ours. Undefined
  * for a log that the contract's ABI does not explain.
  */
-export function decodeLog(chain: Chain, log: ChainLog, blockTimestampMs: number): ChainEventRow | undefined {
+export function decodeLog(chain: IndexedChain, log: ChainLog, blockTimestampMs: number): ChainEventRow | undefined {
   const contract = contractAt(chain, log.address);
   const parsed = contract?.parseLog({ topics: [...log.topics], data: log.data });
   if (parsed === undefined || parsed === null) return undefined;
@@ -34,9 +34,9 @@ export function decodeLog(chain: Chain, log: ChainLog, blockTimestampMs: number)
   };
 }
 
-function contractAt(chain: Chain, address: string): Interface | undefined {
-  if (address === chain.coordinator) return coordinatorInterface;
-  if (address === chain.registry) return registryInterface;
+function contractAt(chain: IndexedChain, address: string): Interface | undefined {
+  if (chain.kind === 'coordinator' && address === chain.coordinator) return coordinatorInterface;
+  if (chain.kind === 'coordinator' && address === chain.registry) return registryInterface;
   return address === chain.escrow ? escrowInterface : undefined;
 }
 

@@ -5,7 +5,7 @@ import { ON_CHAIN_INDEX, type OnChainState } from '../domain/settlement-state.ts
 import { coordinatorInterface } from './coordinator.ts';
 import type { AlreadyDone } from './journal-types.ts';
 import { CHAIN_LIMITS } from './limits.ts';
-import type { Chain, ChainLog, LogQuery } from './provider.ts';
+import type { Chain, ChainLog, CoordinatorChain, LogQuery } from './provider.ts';
 import { type Attestation, COMPLIANCE_STATUS, registryInterface } from './registry.ts';
 import { RpcError, unavailable } from './rpc.ts';
 
@@ -15,13 +15,17 @@ import { RpcError, unavailable } from './rpc.ts';
  */
 
 /** The transaction that created the settlement. */
-export function findCreation(chain: Chain, settlementId: Uuid): Promise<AlreadyDone | undefined> {
+export function findCreation(chain: CoordinatorChain, settlementId: Uuid): Promise<AlreadyDone | undefined> {
   const topics = [topicOf(coordinatorInterface, 'SettlementCreated'), uuidToBytes32(settlementId)];
   return findLog(chain, { addresses: [chain.coordinator], topics }, () => true);
 }
 
 /** The transaction that brought the settlement into a state, e.g. the one that anchored the decisions (AWAITING_DEPOSITS). */
-export function findTransition(chain: Chain, settlementId: Uuid, to: OnChainState): Promise<AlreadyDone | undefined> {
+export function findTransition(
+  chain: CoordinatorChain,
+  settlementId: Uuid,
+  to: OnChainState,
+): Promise<AlreadyDone | undefined> {
   const topics = [topicOf(coordinatorInterface, 'StateTransition'), uuidToBytes32(settlementId)];
   return findLog(chain, { addresses: [chain.coordinator], topics }, (log) => {
     const [, toState]: unknown[] = AbiCoder.defaultAbiCoder().decode(['uint8', 'uint8', 'bytes32'], log.data).toArray();
@@ -31,7 +35,7 @@ export function findTransition(chain: Chain, settlementId: Uuid, to: OnChainStat
 
 /** The transaction in which the attester said exactly this (status and reference) about the party. */
 export function findAttestation(
-  chain: Chain,
+  chain: CoordinatorChain,
   attestation: Attestation,
   attester: string,
 ): Promise<AlreadyDone | undefined> {

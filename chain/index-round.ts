@@ -1,3 +1,4 @@
+import { contractAddresses } from '../domain/configuration.ts';
 import {
   type ChainCursor,
   type ChainEventRow,
@@ -110,7 +111,7 @@ async function readLogs(
   for (;;) {
     const toBlock = Math.min(finalized.number, fromBlock + context.range - 1);
     const to = toBlock === finalized.number ? finalized : await requireBlock(context, toBlock);
-    const addresses = [chain.coordinator, chain.registry, chain.escrow];
+    const addresses = contractAddresses(chain.configuration);
     const logs = await chain.logs({ addresses, fromBlock, toBlock }).catch((error: unknown) => {
       const isSmallest = toBlock === fromBlock;
       // The next try, now or after a pause, asks for less: nodes refuse too many results, or take too long over them.

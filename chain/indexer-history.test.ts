@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import type { Chain } from './provider.ts';
+import type { CoordinatorChain } from './provider.ts';
 import { catchUp, FINALITY, type Indexing, startIndexing } from './testing/indexing.ts';
 import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/local-chain.ts';
 
@@ -73,7 +73,7 @@ describe('a reorganisation', () => {
     await catchUp(before);
     await local.mine(FINALITY + 1);
     let flipped = false;
-    const chain: Chain = {
+    const chain: CoordinatorChain = {
       ...local.chain,
       logs: async (wanted) => {
         const logs = await local.chain.logs(wanted);
@@ -110,7 +110,7 @@ describe('a chain', () => {
     await local.mine(FINALITY);
     await catchUp(indexing.indexer());
     const old = await local.chain.block(1);
-    const behind: Chain = {
+    const behind: CoordinatorChain = {
       ...local.chain,
       headBlock: async () => old ?? local.chain.headBlock(),
       finalizedBlock: () => Promise.resolve(old),
@@ -123,6 +123,10 @@ describe('a chain', () => {
   });
 });
 
-function addressesOf({ coordinator, registry, escrow }: Chain): Pick<Chain, 'coordinator' | 'registry' | 'escrow'> {
+function addressesOf({
+  coordinator,
+  registry,
+  escrow,
+}: CoordinatorChain): Pick<CoordinatorChain, 'coordinator' | 'registry' | 'escrow'> {
   return { coordinator, registry, escrow };
 }

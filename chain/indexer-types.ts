@@ -3,7 +3,7 @@ import type { Database } from '../db/pool.ts';
 import type { ChainConfiguration } from '../domain/configuration.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import type { ChainLimits } from './limits.ts';
-import type { Chain } from './provider.ts';
+import type { IndexedChain } from './provider.ts';
 
 /** The part of a pino logger that the indexer uses. */
 export interface IndexerLog {
@@ -14,7 +14,7 @@ export interface IndexerLog {
 
 export interface IndexerDependencies {
   readonly database: Database;
-  readonly chain: Chain;
+  readonly chain: IndexedChain;
   readonly configuration: Pick<ChainConfiguration, 'deployment_block'>;
   readonly log: IndexerLog;
   readonly limits?: Partial<ChainLimits>;
@@ -57,7 +57,7 @@ export class ChainHalted extends KeystoneError {
 /** What rounds share. The cursor is kept in memory: only one process leads, and `moveCursor` notices when that is not so. */
 export interface IndexerContext {
   readonly database: Database;
-  readonly chain: Chain;
+  readonly chain: IndexedChain;
   readonly log: IndexerLog;
   readonly limits: ChainLimits;
   readonly deploymentBlock: number;

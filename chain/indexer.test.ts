@@ -7,7 +7,7 @@ import { findChainTransition } from '../db/chain-events.ts';
 import { ON_CHAIN_INDEX } from '../domain/settlement-state.ts';
 import { createCoordinatorClient } from './coordinator.ts';
 import { createEscrowClient } from './escrow.ts';
-import { type Chain, createChain } from './provider.ts';
+import { type IndexedChain, createChain } from './provider.ts';
 import { RpcError } from './rpc.ts';
 import { catchUp, FINALITY, type Indexing, startIndexing } from './testing/indexing.ts';
 import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/local-chain.ts';
@@ -173,7 +173,7 @@ describe('an indexer', () => {
     const trade = await indexing.settlement();
     await trade.create();
     await local.mine(FINALITY);
-    const slow: Chain = {
+    const slow: IndexedChain = {
       ...local.chain,
       logs: async (wanted) => {
         const logs = await local.chain.logs(wanted);
@@ -194,7 +194,7 @@ describe('an indexer', () => {
     await trade.attestAll();
     await local.mine(FINALITY);
     const asked: number[] = [];
-    const chain: Chain = {
+    const chain: IndexedChain = {
       ...local.chain,
       logs: (wanted) => {
         const size = wanted.toBlock - wanted.fromBlock + 1;
@@ -213,7 +213,7 @@ describe('an indexer', () => {
   it('leads alone: a second one waits until the first one is gone', async () => {
     const limits = { pollMs: 20, leaderRetryMs: 50 };
     let secondAsked = 0;
-    const counting: Chain = {
+    const counting: IndexedChain = {
       ...local.chain,
       finalizedBlock: () => {
         secondAsked += 1;

@@ -348,7 +348,7 @@ describe('a node', () => {
     const { createChain } = await import('./provider.ts');
     const away = createChain({
       ...local.configuration,
-      rpc_url: 'http://user:pass1234@127.0.0.1:9/v3/secret-key?token=abc',
+      rpc_urls: ['http://user:pass1234@127.0.0.1:9/v3/secret-key?token=abc'],
     });
     const error: unknown = await away.headBlock().catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'chain_unavailable' });

@@ -1,6 +1,10 @@
 import { JsonRpcProvider, Network } from 'ethers';
 
-import type { ChainConfiguration } from '../domain/configuration.ts';
+import type {
+  ChainConfiguration,
+  CoordinatorChainConfiguration,
+  RemoteChainConfiguration,
+} from '../domain/configuration.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import { createRpcSend, isRecord, RpcError, rpcErrorToKeystone, rpcRequest, unavailable } from './rpc.ts';
 
@@ -55,9 +59,7 @@ export type BlockTag = 'latest' | 'finalized' | 'pending' | number;
 export interface Chain {
   readonly chainId: number;
   readonly configuration: ChainConfiguration;
-  /** Contract addresses in lower case. */
-  readonly coordinator: string;
-  readonly registry: string;
+  /** Lower case, as every contract address here. */
   readonly escrow: string;
   /** For ethers' own contracts. Its errors repeat the RPC address: never log them. */
   readonly provider: JsonRpcProvider;
@@ -85,16 +87,48 @@ export interface Chain {
   close(): void;
 }
 
+/** The chain of the state machine. */
+export interface CoordinatorChain extends Chain {
+  readonly kind: 'coordinator';
+  readonly configuration: CoordinatorChainConfiguration;
+  readonly coordinator: string;
+  readonly registry: string;
+}
+
+/** A chain on which legs may live, and which follows the coordinator's messages. */
+export interface RemoteChain extends Chain {
+  readonly kind: 'remote';
+  readonly configuration: RemoteChainConfiguration;
+  readonly gateway: string;
+}
+
+/** A chain whose contracts are known. */
+export type IndexedChain = CoordinatorChain | RemoteChain;
+
 /** A client for one configured chain. Nothing is sent before the first call. */
-export function createChain(configuration: ChainConfiguration): Chain {
+export function createChain(configuration: CoordinatorChainConfiguration): CoordinatorChain;
+export function createChain(configuration: RemoteChainConfiguration): RemoteChain;
+export function createChain(configuration: ChainConfiguration): IndexedChain;
+export function createChain(configuration: ChainConfiguration): IndexedChain {
+  const client = createClient(configuration);
+  if (configuration.kind === 'remote') {
+    return { ...client, kind: 'remote', configuration, gateway: configuration.gateway.toLowerCase() };
+  }
+  const coordinator = configuration.coordinator.toLowerCase();
+  return { ...client, kind: 'coordinator', configuration, coordinator, registry: configuration.registry.toLowerCase() };
+}
+
+function createClient(configuration: ChainConfiguration): Chain {
   const chainId = configuration.chain_id;
+  const [rpcUrl] = configuration.rpc_urls;
+  if (rpcUrl === undefined) throw new TypeError('a chain has at least one node');
   const network = Network.from(chainId);
-  const provider = new JsonRpcProvider(rpcRequest(configuration.rpc_url), network, {
+  const provider = new JsonRpcProvider(rpcRequest(rpcUrl), network, {
     staticNetwork: network,
     batchMaxCount: 1,
     cacheTimeout: -1,
   });
-  const send = createRpcSend(provider, chainId, configuration.rpc_url);
+  const send = createRpcSend(provider, chainId, rpcUrl);
   /** For calls whose errors carry no meaning for the caller. */
   const ask = (method: string, params: readonly unknown[]): Promise<unknown> =>
     send(method, params).catch((error: unknown) => {
@@ -107,8 +141,6 @@ export function createChain(configuration: ChainConfiguration): Chain {
   return {
     chainId,
     configuration,
-    coordinator: configuration.coordinator.toLowerCase(),
-    registry: configuration.registry.toLowerCase(),
     escrow: configuration.escrow.toLowerCase(),
     provider,
     async checkChainId() {

@@ -3,7 +3,7 @@ import { Interface, keccak256, toUtf8Bytes } from 'ethers';
 import { complianceRegistryAbi } from '../contracts/generated/abi.ts';
 import { type Uuid, uuidToBytes32 } from '../domain/ids.ts';
 import { type ContractCall, readContract } from './contract-call.ts';
-import type { Chain } from './provider.ts';
+import type { CoordinatorChain } from './provider.ts';
 
 export const registryInterface = Interface.from(complianceRegistryAbi);
 
@@ -38,7 +38,7 @@ export interface RegistryClient {
   latestOf(settlementId: Uuid, partyHash: string, attester: string): Promise<ComplianceStatusName | 'NONE'>;
 }
 
-export function createRegistryClient(chain: Chain): RegistryClient {
+export function createRegistryClient(chain: CoordinatorChain): RegistryClient {
   const target = { contract: registryInterface, address: chain.registry };
   return {
     address: target.address,

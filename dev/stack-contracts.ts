@@ -5,7 +5,7 @@ import { formatEther, JsonRpcProvider, Network, parseEther, toQuantity, Wallet }
 import { z } from 'zod';
 
 import { buildContracts, CONTRACT_NAMES, loadArtifact } from '../contracts/build.ts';
-import { type ChainConfiguration, chainSchema } from '../domain/configuration.ts';
+import { chainSchema, type CoordinatorChainConfiguration, coordinatorChainSchema } from '../domain/configuration.ts';
 import { findDiscontinuity, forgetChain } from './chain-continuity.ts';
 import { deployKeystone, deployTestTokens, type KeystoneDeployment } from './deploy-contracts.ts';
 import { type Launch, variable } from './launch.ts';
@@ -35,7 +35,7 @@ interface Deployment {
 }
 
 export interface ContractsPart {
-  readonly configuration: ChainConfiguration;
+  readonly configuration: CoordinatorChainConfiguration;
   readonly tokens: { readonly KBOND: string; readonly TUSDC: string };
   readonly keys: ChainKeys;
 }
@@ -137,16 +137,17 @@ interface DeploymentContext {
   readonly keys: ChainKeys;
   readonly codeHash: string;
   /** Contracts that are there already; then only the test tokens are deployed. */
-  readonly configured: ChainConfiguration | undefined;
+  readonly configured: CoordinatorChainConfiguration | undefined;
 }
 
 /** The entry of KEYSTONE_CHAINS for the chain, in the form that API and worker read. */
-function findConfigured(launch: Launch, chainId: number): ChainConfiguration | undefined {
+function findConfigured(launch: Launch, chainId: number): CoordinatorChainConfiguration | undefined {
   const text = variable(launch, 'KEYSTONE_CHAINS');
   if (text === undefined) return undefined;
   const chains = z.array(chainSchema).safeParse(parseJson(text));
   if (!chains.success) throw new Error(`KEYSTONE_CHAINS is not valid: ${z.prettifyError(chains.error)}`);
-  return chains.data.find((chain) => chain.chain_id === chainId);
+  const found = chains.data.find((chain) => chain.chain_id === chainId);
+  return found?.kind === 'coordinator' ? found : undefined;
 }
 
 function parseJson(text: string): unknown {
@@ -219,10 +220,11 @@ async function findDeployment(file: string, context: DeploymentContext): Promise
   return known;
 }
 
-function configurationOf(chain: ChainPart, deployment: Deployment): ChainConfiguration {
-  return chainSchema.parse({
+function configurationOf(chain: ChainPart, deployment: Deployment): CoordinatorChainConfiguration {
+  return coordinatorChainSchema.parse({
     chain_id: chain.chainId,
-    rpc_url: chain.rpcUrl,
+    kind: 'coordinator',
+    rpc_urls: [chain.rpcUrl],
     coordinator: deployment.coordinator,
     escrow: deployment.escrow,
     registry: deployment.registry,

@@ -8,19 +8,37 @@ import { z } from 'zod';
 const address = z.string().regex(/^0x[0-9a-fA-F]{40}$/);
 const bytes32 = z.string().regex(/^0x[0-9a-fA-F]{64}$/);
 
-export const chainSchema = z.strictObject({
+const everyChain = {
   chain_id: z.number().int().positive(),
-  rpc_url: z.url(),
-  coordinator: address,
+  /** One to four nodes of the same chain. Transactions go to all of them, and they have to agree before one is believed. */
+  rpc_urls: z.array(z.url()).min(1).max(4),
   escrow: address,
-  registry: address,
-  /** Attester sets that templates may name, by name. */
-  attester_sets: z.record(z.string(), bytes32),
   /** First block to index. */
   deployment_block: z.number().int().nonnegative(),
   /** `finalized` asks the node for its finalised block; a number counts confirmations behind the head. */
   finality: z.union([z.literal('finalized'), z.number().int().nonnegative()]).default('finalized'),
+};
+
+/** The chain of the state machine. */
+export const coordinatorChainSchema = z.strictObject({
+  kind: z.literal('coordinator'),
+  ...everyChain,
+  coordinator: address,
+  registry: address,
+  /** Attester sets that templates may name, by name. */
+  attester_sets: z.record(z.string(), bytes32),
 });
+export type CoordinatorChainConfiguration = z.infer<typeof coordinatorChainSchema>;
+
+/** A chain on which legs may live, and which follows the coordinator's messages. */
+export const remoteChainSchema = z.strictObject({
+  kind: z.literal('remote'),
+  ...everyChain,
+  gateway: address,
+});
+export type RemoteChainConfiguration = z.infer<typeof remoteChainSchema>;
+
+export const chainSchema = z.discriminatedUnion('kind', [coordinatorChainSchema, remoteChainSchema]);
 export type ChainConfiguration = z.infer<typeof chainSchema>;
 
 const chainsFromJson = z
@@ -34,7 +52,18 @@ const chainsFromJson = z
       return z.NEVER;
     }
   })
-  .pipe(z.array(chainSchema).min(1).max(8));
+  .pipe(
+    z
+      .array(chainSchema)
+      .min(1)
+      .max(8)
+      .refine((chains) => chains.filter(({ kind }) => kind === 'coordinator').length === 1, {
+        message: 'names exactly one coordinator chain',
+      })
+      .refine((chains) => new Set(chains.map(({ chain_id }) => chain_id)).size === chains.length, {
+        message: 'names a chain twice',
+      }),
+  );
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -75,6 +104,20 @@ export const workerConfigurationSchema = z.object({
 });
 export type WorkerConfiguration = z.infer<typeof workerConfigurationSchema>;
 
+/** The chain of the state machine; the schema demands exactly one. */
+export function coordinatorOf(chains: readonly ChainConfiguration[]): CoordinatorChainConfiguration {
+  const found = chains.find((chain) => chain.kind === 'coordinator');
+  if (found === undefined) throw new Error('configuration is not valid: KEYSTONE_CHAINS names no coordinator chain');
+  return found;
+}
+
+/** Every contract of ours on the chain, in lower case. */
+export function contractAddresses(chain: ChainConfiguration): string[] {
+  const addresses =
+    chain.kind === 'coordinator' ? [chain.coordinator, chain.registry, chain.escrow] : [chain.gateway, chain.escrow];
+  return addresses.map((contract) => contract.toLowerCase());
+}
+
 /** Parses the environment or throws one message that lists every variable that is wrong, without its value. */
 export function parseConfiguration<Schema extends z.ZodType>(
   schema: Schema,
@@ -89,12 +132,12 @@ export function parseConfiguration<Schema extends z.ZodType>(
   throw new Error(`configuration is not valid:\n${problems.join('\n')}`);
 }
 
-/** `RPC_URL_<chain id>` replaces the address of one chain without rewriting the whole list. */
+/** `RPC_URL_<chain id>` replaces the nodes of one chain (several separated by commas) without rewriting the whole list. */
 function applyRpcOverrides<Result>(configuration: Result, environment: Record<string, string | undefined>): Result {
   const chains = (configuration as { KEYSTONE_CHAINS?: ChainConfiguration[] }).KEYSTONE_CHAINS;
   for (const chain of chains ?? []) {
     const override = environment[`RPC_URL_${chain.chain_id}`];
-    if (override !== undefined && override !== '') chain.rpc_url = override;
+    if (override !== undefined && override !== '') chain.rpc_urls = override.split(',').map((url) => url.trim());
   }
   return configuration;
 }

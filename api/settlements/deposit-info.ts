@@ -18,7 +18,7 @@ export function getDepositInfoHandler({ database, chains }: ApiDependencies): Ha
     }
     const { facts } = deposit;
     const home = chains.find((chain) => chain.chain_id === facts.coordinatorChainId);
-    if (home === undefined) {
+    if (home?.kind !== 'coordinator') {
       throw new KeystoneError('configuration_invalid', 'The chain of this settlement is not configured any more.');
     }
     const coordinator = { chainId: home.chain_id, coordinator: home.coordinator };

@@ -9,7 +9,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 
 import { checkWebhookUrl, createWebhookSender, parseAllowedPrivateRanges } from '../../activities/webhooks/send.ts';
-import type { ChainConfiguration } from '../../domain/configuration.ts';
+import type { CoordinatorChainConfiguration } from '../../domain/configuration.ts';
 import { KeystoneError } from '../../domain/errors.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
@@ -36,9 +36,10 @@ const TOKENS = new Map([
   [TEURC, 6],
 ]);
 
-export const TEST_CHAIN: ChainConfiguration = {
+export const TEST_CHAIN: CoordinatorChainConfiguration = {
+  kind: 'coordinator',
   chain_id: CHAIN_ID,
-  rpc_url: 'http://127.0.0.1:1',
+  rpc_urls: ['http://127.0.0.1:1'],
   coordinator: '0x00000000000000000000000000000000000c0001',
   escrow: '0x00000000000000000000000000000000000e0001',
   registry: '0x00000000000000000000000000000000000f0001',

@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../../test/support/databa
 import { seedPlatform, seedSettlement } from '../../test/support/seed-settlement.ts';
 import { createIndexer, type Indexer, type IndexRound } from '../indexer.ts';
 import type { ChainLimits } from '../limits.ts';
-import type { Chain } from '../provider.ts';
+import type { IndexedChain } from '../provider.ts';
 import type { LocalChain } from './local-chain.ts';
 import { createTrade, type Trade } from './trade.ts';
 
@@ -13,7 +13,7 @@ export const FINALITY = 2;
 const ROUNDS = 60;
 
 export interface IndexerOverrides {
-  readonly chain?: Chain;
+  readonly chain?: IndexedChain;
   readonly limits?: Partial<ChainLimits>;
   /** Receives the fields of what is logged as an error. */
   readonly errors?: object[];

@@ -9,8 +9,8 @@ import { type JsonRpcProvider, parseEther, toQuantity, Wallet } from 'ethers';
 import { startAnvil } from '../../dev/anvil.ts';
 import { deployKeystone, deployTestTokens } from '../../dev/deploy-contracts.ts';
 import { anyFreePort } from '../../dev/ports.ts';
-import type { ChainConfiguration } from '../../domain/configuration.ts';
-import { type Chain, createChain } from '../provider.ts';
+import type { CoordinatorChainConfiguration } from '../../domain/configuration.ts';
+import { type CoordinatorChain, createChain } from '../provider.ts';
 
 /** A chain of its own for one test file, with our contracts: tests mine, reorganise and restart it as they like. */
 
@@ -25,8 +25,8 @@ export const START_LIMIT_MS = 60_000;
 
 export interface LocalChain {
   readonly url: string;
-  readonly chain: Chain;
-  readonly configuration: ChainConfiguration;
+  readonly chain: CoordinatorChain;
+  readonly configuration: CoordinatorChainConfiguration;
   readonly attesterSet: string;
   /** Has every role and attests. */
   readonly owner: Wallet;
@@ -57,7 +57,13 @@ export async function startLocalChain(options: LocalChainOptions = {}): Promise<
     log: () => undefined,
   });
   const zero = `0x${'00'.repeat(20)}`;
-  const base = { chain_id: chainId, rpc_url: anvil.url, deployment_block: 0, finality: 'finalized' as const };
+  const base = {
+    chain_id: chainId,
+    kind: 'coordinator' as const,
+    rpc_urls: [anvil.url],
+    deployment_block: 0,
+    finality: 'finalized' as const,
+  };
   const bare = createChain({ ...base, coordinator: zero, escrow: zero, registry: zero, attester_sets: {} });
   bare.provider.pollingInterval = MINING_PAUSE_MS;
   const rpc = (method: string, params: readonly unknown[] = []): Promise<unknown> =>
@@ -81,7 +87,7 @@ export async function startLocalChain(options: LocalChainOptions = {}): Promise<
     await anvil.stop();
     throw error;
   });
-  const configuration: ChainConfiguration = {
+  const configuration: CoordinatorChainConfiguration = {
     ...base,
     coordinator: deployed.coordinator,
     escrow: deployed.escrow,
