@@ -5,8 +5,11 @@
  */
 
 import type { TokenStandard } from './caip.ts';
+import type { FeeTerm, LogPoint, SettlementEvidence } from './evidence-types.ts';
 import type { JsonObject } from './json.ts';
 import type { Ref } from './ref.ts';
+
+export type * from './evidence-types.ts';
 
 export const PACK_FORMAT = 'keystone-pack/v1';
 export const DECISION_TYP = 'keystone-decision+jws';
@@ -23,11 +26,6 @@ export const MAX_CHAINS = 16;
 export const MAX_LEGS = 32;
 
 export type LegType = 'asset_delivery' | 'payment';
-
-export interface FeeTerm {
-  readonly recipient: string;
-  readonly amount_minor: string;
-}
 
 /** One leg as decided, before money moves. A payment's only leg has no `escrow`. */
 export interface LegTerm {
@@ -149,18 +147,6 @@ export interface ComposedDecisions {
   readonly compose_ts_ms: number;
 }
 
-/** Where a log is on its chain. */
-export interface LogPoint {
-  /** CAIP-2 */
-  readonly chain_id: string;
-  readonly tx: string;
-  /** index within the block, as JSON-RPC's `logIndex` */
-  readonly log_index: number;
-  readonly block_number: number;
-  readonly block_hash: string;
-  readonly block_timestamp_s: number;
-}
-
 export interface SettledLeg extends LegTerm {
   readonly deposit?: { readonly tx: string; readonly log_index: number };
   readonly payout: { readonly tx: string; readonly log_index: number };
@@ -213,86 +199,6 @@ export interface PackChain extends DecidedChain {
   readonly execution_ref: Ref;
   readonly trust_query: TrustQueryObject;
   readonly trust_query_ref: Ref;
-}
-
-/** The contract's `Leg`, fields in snake case. */
-export interface TermsLeg {
-  readonly chain_id: string;
-  readonly escrow: string;
-  readonly token: string;
-  readonly token_standard: number;
-  readonly token_id: string;
-  readonly partition: string;
-  readonly amount_minor: string;
-  /** index into `party_hashes` */
-  readonly payer: number;
-  readonly payee: number;
-  readonly fees: readonly FeeTerm[];
-}
-
-/** The contract's `CreateParams`: the preimage of the terms hash. */
-export interface SettlementTerms {
-  /** bytes32: 16 UUID bytes, then 16 zero bytes */
-  readonly settlement_id: string;
-  readonly attester_set: string;
-  readonly deadline_s: number;
-  readonly party_hashes: readonly string[];
-  readonly legs: readonly TermsLeg[];
-}
-
-/** Opens a party hash: `keccak256(abi.encode(participant_id, wallet))`. Public on chain from the deposit on. */
-export interface PartyOpening {
-  readonly party_index: number;
-  readonly participant_id: string;
-  readonly wallet: string;
-}
-
-export interface AttestationEvidence extends LogPoint {
-  readonly party_hash: string;
-  readonly attester: string;
-  /** 1 Pass, 2 Flagged, 3 Fail */
-  readonly status: number;
-  readonly reference_hash: string;
-  readonly issued_at_s: number;
-}
-
-export interface DepositEvidence extends LogPoint {
-  readonly leg_index: number;
-}
-
-export interface PayoutEvidence extends LogPoint {
-  readonly leg_index: number;
-  /** `credited`: the token refused the transfer and the payee holds a credit that only it can withdraw */
-  readonly kind: 'released' | 'credited';
-}
-
-/** Everything about a settlement that can be read again from the chain. */
-export interface SettlementEvidence {
-  /** CAIP-2 of the coordinator's chain */
-  readonly chain_id: string;
-  readonly coordinator: string;
-  readonly registry: string;
-  readonly terms: SettlementTerms;
-  readonly openings: readonly PartyOpening[];
-  /** log SettlementCreated */
-  readonly created: LogPoint;
-  readonly attestations: readonly AttestationEvidence[];
-  /** log StateTransition into AWAITING_DEPOSITS (3) */
-  readonly anchor: LogPoint;
-  readonly deposits: readonly DepositEvidence[];
-  /** log StateTransition into EXECUTING_SWAP (4); its transaction is the pack's `tx` */
-  readonly execution: LogPoint;
-  readonly payouts: readonly PayoutEvidence[];
-  /** log StateTransition into FINALIZED (5) */
-  readonly finalised: LogPoint;
-}
-
-/** A payment is one transfer; on an EVM chain `log_index` is that of the token's Transfer. */
-export interface PaymentEvidence {
-  readonly chain_id: string;
-  readonly transfer: LogPoint;
-  /** where the decision set's digest travels in the payment itself, if its rail can carry it */
-  readonly anchor?: { readonly carrier: string; readonly digest: string };
 }
 
 export interface OnchainVerification extends Partial<Omit<SettlementEvidence, 'chain_id' | 'anchor'>> {
