@@ -3,6 +3,8 @@ import { AbiCoder, getAddress, keccak256, ZeroAddress, ZeroHash } from 'ethers';
 import { KeystoneError } from '../domain/errors.ts';
 import { type Uuid, uuidToBytes32 } from '../domain/ids.ts';
 import { type TokenStandard, tokenStandardIndex } from '../domain/legs.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { WalletPurpose } from '../domain/wallets.ts';
 import { evmChainId, evmChainNumber } from '../keystone/caip.ts';
 import type { SettlementTerms as TermsJson, TermsLeg } from '../keystone/pack-types.ts';
 
@@ -50,9 +52,23 @@ export interface TermsInput {
   /** bytes32 */
   readonly attesterSet: string;
   /** In position order. */
-  readonly parties: readonly { readonly participantId: Uuid; readonly wallet: string }[];
-  /** In leg order. */
+  readonly parties: readonly TermsParty[];
+  /** In leg order. The payer of a leg is its party's deposit wallet on the leg's chain, the payee its party's receive wallet there. */
   readonly legs: readonly TermsLegInput[];
+}
+
+/** A party on each chain that its legs touch, chains ascending. */
+export interface TermsParty {
+  readonly chains: readonly TermsPartyChain[];
+}
+
+export interface TermsPartyChain {
+  readonly chainId: number;
+  readonly participantId: Uuid;
+  /** Where the party is paid. */
+  readonly receive: string;
+  /** From where it pays; the same as `receive` when it names no other. */
+  readonly deposit: string;
 }
 
 export interface TermsLegInput {
@@ -91,14 +107,54 @@ export function partyHash(participantId: Uuid, wallet: string | null): string {
   );
 }
 
-/** Index of a party's wallet hash: `[p0 entity, p0 wallet, p1 entity, p1 wallet, …]`. Legs name parties by it. */
-export function walletIndex(position: number): number {
-  return 2 * position + 1;
+/** One party hash before it is hashed. `wallet` is null for the entity check. */
+export interface PartyPreimage {
+  readonly position: number;
+  readonly chainId: number;
+  readonly participantId: Uuid;
+  readonly wallet: string | null;
 }
 
-/** Index of a party's entity hash. */
-export function entityIndex(position: number): number {
-  return 2 * position;
+/**
+ * The party hashes of a settlement in the order of its terms: parties by position, each with its chains ascending, and there its entity, the
+ * receive wallet, and the deposit wallet where it is another one.
+ */
+export function partyPreimages(parties: readonly TermsParty[]): PartyPreimage[] {
+  return parties.flatMap((party, position) =>
+    party.chains.flatMap(({ chainId, participantId, receive, deposit }, index) => {
+      const before = party.chains[index - 1];
+      if (before !== undefined && before.chainId >= chainId) throw new RangeError('the chains of a party ascend');
+      const wallets = sameAddress(receive, deposit) ? [receive] : [receive, deposit];
+      return [null, ...wallets].map((wallet) => ({ position, chainId, participantId, wallet }));
+    }),
+  );
+}
+
+/** Index of a party's entity hash on a chain. Throws RangeError when the party is not on that chain. */
+export function entityIndex(parties: readonly TermsParty[], position: number, chainId: number): number {
+  return indexOf(parties, position, chainId, null);
+}
+
+/** Index of the hash of a party's wallet for a purpose on a chain; legs name payer and payee by it. Throws RangeError as `entityIndex` does. */
+export function walletIndex(
+  parties: readonly TermsParty[],
+  position: number,
+  chainId: number,
+  purpose: WalletPurpose,
+): number {
+  const party = parties[position]?.chains.find((chain) => chain.chainId === chainId);
+  return indexOf(parties, position, chainId, party?.[purpose] ?? '');
+}
+
+function indexOf(parties: readonly TermsParty[], position: number, chainId: number, wallet: string | null): number {
+  const index = partyPreimages(parties).findIndex(
+    (party) =>
+      party.position === position &&
+      party.chainId === chainId &&
+      (wallet === null || party.wallet === null ? wallet === party.wallet : sameAddress(wallet, party.wallet)),
+  );
+  if (index < 0) throw new RangeError(`party ${position} has no such wallet on chain ${chainId}`);
+  return index;
 }
 
 /** Terms of a settlement. Throws RangeError or TypeError for input that our own data model excludes. */
@@ -107,21 +163,14 @@ export function buildTerms(settlement: TermsInput): SettlementTerms {
     settlementId: uuidToBytes32(settlement.settlementId),
     attesterSet: settlement.attesterSet.toLowerCase(),
     deadline: BigInt(Math.floor(settlement.deadlineMs / 1_000)),
-    partyHashes: settlement.parties.flatMap((party) => [
-      partyHash(party.participantId, null),
-      partyHash(party.participantId, party.wallet),
-    ]),
-    legs: settlement.legs.map((leg, index) => buildLeg(leg, index, settlement.parties.length)),
+    partyHashes: partyPreimages(settlement.parties).map((party) => partyHash(party.participantId, party.wallet)),
+    legs: settlement.legs.map((leg) => buildLeg(leg, settlement.parties)),
   };
+  if (params.partyHashes.length > LIMITS.maximumPartyHashes) throw new RangeError('the contract takes fewer parties');
   return { params, json: toJson(params) };
 }
 
-function buildLeg(leg: TermsLegInput, index: number, parties: number): TermsLegParams {
-  for (const position of [leg.payerPosition, leg.payeePosition]) {
-    if (!Number.isInteger(position) || position < 0 || position >= parties) {
-      throw new RangeError(`leg ${index} names a party that is not there`);
-    }
-  }
+function buildLeg(leg: TermsLegInput, parties: readonly TermsParty[]): TermsLegParams {
   return {
     chainId: BigInt(leg.chainId),
     escrow: checksummed(leg.escrow),
@@ -130,8 +179,8 @@ function buildLeg(leg: TermsLegInput, index: number, parties: number): TermsLegP
     tokenId: leg.tokenId ?? 0n,
     partition: (leg.partition ?? ZeroHash).toLowerCase(),
     amount: leg.amount,
-    payer: walletIndex(leg.payerPosition),
-    payee: walletIndex(leg.payeePosition),
+    payer: walletIndex(parties, leg.payerPosition, leg.chainId, 'deposit'),
+    payee: walletIndex(parties, leg.payeePosition, leg.chainId, 'receive'),
     fees: (leg.fees ?? []).map((fee) => ({ recipient: checksummed(fee.recipient), amount: fee.amount })),
   };
 }
@@ -201,6 +250,10 @@ function toJson(params: CreateParams): TermsJson {
       fees: leg.fees.map((fee) => ({ recipient: fee.recipient.toLowerCase(), amount_minor: fee.amount.toString() })),
     })),
   };
+}
+
+function sameAddress(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }
 
 /** Stored addresses are lower case; ethers refuses a mixed-case one whose checksum is wrong. */

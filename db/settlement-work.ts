@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
-
-import type { LegStatus, LegType, TokenStandard } from '../domain/legs.ts';
+import type { FeeMode, LegFee } from '../domain/fees.ts';
 import type { Uuid } from '../domain/ids.ts';
+import type { LegStatus, LegType, TokenStandard } from '../domain/legs.ts';
+import type { PartyWallet } from '../domain/wallets.ts';
 import type { LockedSettlement } from './settlement-events.ts';
 import type { Transaction } from './pool.ts';
 
@@ -16,8 +16,8 @@ export interface WorkParty {
   readonly name: string | null;
   readonly external_reference: string | null;
   readonly country: string | null;
-  readonly wallet_address: string | null;
-  readonly participant_id: Uuid | null;
+  /** Chains ascending; `receive` before `deposit`, which is there only where it is another wallet. Empty before the confirmation. */
+  readonly wallets: readonly PartyWallet[];
   readonly confirmed_at: Date | null;
 }
 
@@ -27,10 +27,16 @@ export interface WorkLeg {
   readonly token_address: string;
   readonly chain_id: number;
   readonly token_standard: TokenStandard;
+  /** Decimal; of an ERC-721 leg only. */
+  readonly token_id: string | null;
+  /** bytes32, lower case; of an ERC-1400 leg only. */
+  readonly partition: string | null;
   readonly decimals: number;
+  /** Human units, as stated. */
   readonly quantity: string;
-  /** Base units, decimal. */
+  /** Base units to be paid in, decimal: the payee's part and all fees. */
   readonly amount: string;
+  readonly fees: readonly LegFee[];
   readonly payer_role: string;
   readonly payee_role: string;
   readonly status: LegStatus;
@@ -39,6 +45,7 @@ export interface WorkLeg {
 export interface SettlementWork extends LockedSettlement {
   readonly template_slug: string;
   readonly template_version: number;
+  readonly fee_mode: FeeMode | null;
   readonly trade_reference: string | null;
   readonly coordinator_chain_id: number | null;
   readonly terms_hash: string | null;
@@ -56,17 +63,21 @@ export async function readSettlementWork(
 ): Promise<SettlementWork | undefined> {
   const rows = await transaction.query<SettlementWork>(
     `SELECT s.id, s.state, s.event_sequence, s.event_hash, s.environment_id, s.timeout_at, s.ending_code, s.registered_on_chain,
-            s.needs_attention, s.template_slug, s.template_version, s.trade_reference, s.coordinator_chain_id, s.terms_hash, s.terms,
+            s.needs_attention, s.template_slug, s.template_version, s.fee_mode, s.trade_reference, s.coordinator_chain_id, s.terms_hash, s.terms,
             s.decision_digest, s.created_at,
        (SELECT coalesce(json_agg(json_build_object('id', p.id, 'position', p.position, 'role', p.role, 'environment_id', p.environment_id,
                  'platform_slug', pl.slug, 'status', p.status, 'name', d.name, 'external_reference', d.external_reference,
-                 'country', d.country, 'wallet_address', d.wallet_address, 'participant_id', d.participant_id,
-                 'confirmed_at', p.confirmed_at) ORDER BY p.position), '[]')
+                 'country', d.country, 'confirmed_at', p.confirmed_at, 'wallets', (
+                   SELECT coalesce(json_agg(json_build_object('chain_id', w.chain_id, 'purpose', w.purpose,
+                     'wallet_address', w.wallet_address, 'participant_id', w.participant_id)
+                     ORDER BY w.chain_id, w.purpose DESC), '[]')
+                   FROM keystone.party_wallets w WHERE w.party_id = p.id)) ORDER BY p.position), '[]')
         FROM keystone.parties p JOIN keystone.platforms pl ON pl.id = p.platform_id
         LEFT JOIN keystone.party_details d ON d.party_id = p.id WHERE p.settlement_id = s.id) AS parties,
        (SELECT coalesce(json_agg(json_build_object('leg_index', l.leg_index, 'leg_type', l.leg_type, 'token_address', l.token_address,
-                 'chain_id', l.chain_id, 'token_standard', l.token_standard, 'decimals', l.decimals, 'quantity', l.quantity,
-                 'amount', l.amount::text, 'payer_role', l.payer_role, 'payee_role', l.payee_role, 'status', l.status)
+                 'chain_id', l.chain_id, 'token_standard', l.token_standard, 'token_id', l.token_id::text,
+                 'partition', l.partition, 'decimals', l.decimals, 'quantity', l.quantity, 'amount', l.amount::text, 'fees', l.fees,
+                 'payer_role', l.payer_role, 'payee_role', l.payee_role, 'status', l.status)
                  ORDER BY l.leg_index), '[]')
         FROM keystone.legs l WHERE l.settlement_id = s.id) AS legs
      FROM keystone.settlements s WHERE s.id = $1`,
@@ -125,6 +136,8 @@ export async function clearAttention(transaction: Transaction, settlementId: Uui
 
 export interface ComplianceCheck {
   readonly party_id: Uuid;
+  /** Where the party hash is used. */
+  readonly chain_id: number;
   readonly kind: 'entity' | 'wallet';
   readonly round: number;
   readonly party_hash: string;
@@ -139,13 +152,13 @@ export interface ComplianceCheck {
 
 export async function readComplianceChecks(transaction: Transaction, settlementId: Uuid): Promise<ComplianceCheck[]> {
   return transaction.query<ComplianceCheck>(
-    `SELECT party_id, kind, round, party_hash, provider, status, reference_id, reason_code, policy_version, simulated, screened_at
-     FROM keystone.compliance_checks WHERE settlement_id = $1 ORDER BY round, party_id, kind`,
+    `SELECT party_id, chain_id, kind, round, party_hash, provider, status, reference_id, reason_code, policy_version, simulated, screened_at
+     FROM keystone.compliance_checks WHERE settlement_id = $1 ORDER BY round, party_id, chain_id, kind, party_hash`,
     [settlementId],
   );
 }
 
-/** Stores an outcome once; a repeated screening of the same round changes nothing. */
+/** Stores an outcome once per party hash and round; a repeated screening of the same round changes nothing. */
 export async function insertComplianceCheck(
   transaction: Transaction,
   settlementId: Uuid,
@@ -153,13 +166,14 @@ export async function insertComplianceCheck(
   check: Omit<ComplianceCheck, 'screened_at'> & { screenedAtMs: number },
 ): Promise<void> {
   await transaction.query(
-    `INSERT INTO keystone.compliance_checks (settlement_id, party_id, environment_id, kind, round, party_hash, provider, status,
-       reference_id, reason_code, policy_version, simulated, screened_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+    `INSERT INTO keystone.compliance_checks (settlement_id, party_id, environment_id, chain_id, kind, round, party_hash, provider,
+       status, reference_id, reason_code, policy_version, simulated, screened_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
     [
       settlementId,
       check.party_id,
       environmentId,
+      check.chain_id,
       check.kind,
       check.round,
       check.party_hash,
@@ -228,9 +242,4 @@ export async function storeProof(transaction: Transaction, settlementId: Uuid, p
     settlementId,
     pack,
   ]);
-}
-
-/** A fresh participant id; random version 4, because it salts the party hash that stands on chain. */
-export function newParticipantId(): Uuid {
-  return randomUUID();
 }

@@ -7,11 +7,20 @@ export const LIMITS = {
   minimumTimeoutSeconds: 60,
   maximumTimeoutSeconds: 604_800,
   defaultTimeoutSeconds: 3_600,
-  /** Legs of one settlement; the contract's MAX_LEGS is at least this. */
+  /** Legs of one settlement; the contract's MAX_LEGS. */
   maximumLegs: 8,
   /** Parties of one settlement, counterparties included. */
   maximumParties: 4,
+  /** Fees of one leg; the contract's MAX_FEES. */
   maximumFeesPerLeg: 4,
+  /** Chains that the legs of one settlement touch: two parties with an entity and two wallets on each stay below the contract's MAX_PARTIES. */
+  maximumChainsPerSettlement: 5,
+  /** Party hashes of one settlement; the contract's MAX_PARTIES. */
+  maximumPartyHashes: 32,
+  /** Wallets that a party names; two per chain are of use. */
+  maximumWalletsPerParty: 16,
+  /** Hundredths of a percent. A tenth of the trade: more is a misplaced digit in the configuration. */
+  maximumFeeBasisPoints: 1_000,
   /** Digits of a quantity before and after the decimal point: as many as the largest amount of a leg (2^128 - 1) has. */
   maximumQuantityDigits: 39,
   maximumTokenDecimals: 36,

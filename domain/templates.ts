@@ -5,11 +5,12 @@ import {
   TERMINAL_STATES,
   TRANSITIONS,
 } from './settlement-state.ts';
+import type { FeeMode } from './fees.ts';
 import type { LegType } from './legs.ts';
 
 /**
- * A template chooses roles, legs wanted, screening providers, attester set, time-outs and fees. It never chooses gates: those are
- * fixed in the contract. The identifiers are constants because clients address templates by UUID across installations.
+ * A template chooses roles, legs wanted, screening providers, attester set and who bears a fee; the fee itself is configuration
+ * (domain/template-fees.ts). It never chooses gates: those are fixed in the contract. The identifiers are constants because clients address templates by UUID across installations.
  */
 export interface SettlementTemplate {
   readonly id: string;
@@ -22,10 +23,16 @@ export interface SettlementTemplate {
   readonly requiredLegTypes: readonly LegType[];
   readonly entityProviders: readonly string[];
   readonly walletProviders: readonly string[];
-  /** Name of the attester set in the chain configuration. */
-  readonly attesterSet: string;
+  /** Name of the attester set in the configuration of the coordinator's chain. Whether our own oracle belongs to it is asked at run time. */
+  readonly attesterSet: AttesterSetName;
+  /** Who bears the template's fee where the sides say nothing. */
+  readonly feeMode: FeeMode;
   readonly createdAt: string;
 }
+
+/** `default`: our oracle. `platform`: the platform's own. `two-of-two`: both, and both must say Pass. */
+export const ATTESTER_SETS = ['default', 'platform', 'two-of-two'] as const;
+export type AttesterSetName = (typeof ATTESTER_SETS)[number];
 
 export const DEFAULT_TEMPLATE_SLUG = 'dvp-standard';
 
@@ -41,6 +48,7 @@ export const SETTLEMENT_TEMPLATES: readonly SettlementTemplate[] = [
     entityProviders: ['lseg_worldcheck'],
     walletProviders: ['cipherowl'],
     attesterSet: 'default',
+    feeMode: 'seller_pays',
     createdAt: '2026-11-21T00:00:00.000Z',
   },
   {
@@ -54,6 +62,51 @@ export const SETTLEMENT_TEMPLATES: readonly SettlementTemplate[] = [
     entityProviders: ['lseg_worldcheck'],
     walletProviders: ['cipherowl'],
     attesterSet: 'default',
+    feeMode: 'seller_pays',
+    createdAt: '2026-11-21T00:00:00.000Z',
+  },
+  {
+    id: '6f1d2c1e-6a0b-4f3e-9a54-0f6d1a5d0003',
+    slug: 'dvp-crosschain',
+    name: 'Delivery versus payment across two chains',
+    description:
+      'An asset on one chain against a payment on another; both legs move or neither does. No asset is bridged.',
+    version: 1,
+    requiredRoles: ['seller', 'buyer'],
+    requiredLegTypes: ['asset_delivery', 'payment'],
+    entityProviders: ['lseg_worldcheck'],
+    walletProviders: ['cipherowl'],
+    attesterSet: 'default',
+    feeMode: 'seller_pays',
+    createdAt: '2026-11-21T00:00:00.000Z',
+  },
+  {
+    id: '6f1d2c1e-6a0b-4f3e-9a54-0f6d1a5d0004',
+    slug: 'dvp-platform-oracle',
+    name: 'Delivery versus payment, cleared by a platform’s own oracle',
+    description:
+      'The platform screens the parties and attests them from its own key; this system neither screens nor attests.',
+    version: 1,
+    requiredRoles: ['seller', 'buyer'],
+    requiredLegTypes: ['asset_delivery', 'payment'],
+    entityProviders: [],
+    walletProviders: [],
+    attesterSet: 'platform',
+    feeMode: 'seller_pays',
+    createdAt: '2026-11-21T00:00:00.000Z',
+  },
+  {
+    id: '6f1d2c1e-6a0b-4f3e-9a54-0f6d1a5d0005',
+    slug: 'dvp-two-attesters',
+    name: 'Delivery versus payment, cleared by two attesters',
+    description: 'Our oracle and the platform’s own both attest the parties, and both must say Pass.',
+    version: 1,
+    requiredRoles: ['seller', 'buyer'],
+    requiredLegTypes: ['asset_delivery', 'payment'],
+    entityProviders: ['lseg_worldcheck'],
+    walletProviders: ['cipherowl'],
+    attesterSet: 'two-of-two',
+    feeMode: 'seller_pays',
     createdAt: '2026-11-21T00:00:00.000Z',
   },
 ];

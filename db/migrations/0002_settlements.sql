@@ -22,6 +22,8 @@ CREATE TABLE keystone.settlements (
   template_slug text NOT NULL,
   template_id uuid NOT NULL,
   template_version integer NOT NULL,
+  -- Who bears the template's fee on the payment legs; null when there is no payment leg. Recorded also while the fee is zero.
+  fee_mode text CHECK (fee_mode IN ('seller_pays', 'buyer_pays', 'split')),
   trade_reference text,
   state text NOT NULL CHECK (state IN ('AWAITING_CONFIRMATION', 'INSTRUCTED', 'COMPLIANCE_CHECKING', 'COMPLIANCE_CLEARED',
     'AWAITING_DEPOSITS', 'EXECUTING_SWAP', 'FINALIZED', 'ROLLED_BACK', 'TIMED_OUT')),
@@ -89,13 +91,29 @@ CREATE TABLE keystone.party_details (
   environment_id uuid NOT NULL REFERENCES keystone.environments (id),
   external_reference text,
   name text,
-  wallet_address text NOT NULL CHECK (wallet_address ~ '^0x[0-9a-f]{40}$'),
+  -- As stated: the wallet for every chain for which party_wallets was not told another one. What counts on a chain is in party_wallets.
+  wallet_address text CHECK (wallet_address ~ '^0x[0-9a-f]{40}$'),
   chain_id bigint,
-  -- A fresh random UUID v4 per party, chain and settlement: it salts the party hash on chain.
-  participant_id uuid NOT NULL,
   country text
 );
 CREATE INDEX party_details_by_settlement ON keystone.party_details (settlement_id);
+
+-- Owner-only: the wallets of a party on each chain that its legs touch. It is paid to the receive wallet and pays from the deposit wallet,
+-- which has a row only where it is another one.
+CREATE TABLE keystone.party_wallets (
+  party_id uuid NOT NULL REFERENCES keystone.parties (id),
+  settlement_id uuid NOT NULL REFERENCES keystone.settlements (id),
+  environment_id uuid NOT NULL REFERENCES keystone.environments (id),
+  chain_id bigint NOT NULL,
+  purpose text NOT NULL CHECK (purpose IN ('receive', 'deposit')),
+  wallet_address text NOT NULL CHECK (wallet_address ~ '^0x[0-9a-f]{40}$' AND wallet_address <> '0x' || repeat('0', 40)),
+  -- A fresh random UUID v4 per party, chain and settlement: it salts the party's hashes on that chain, and is public there from a deposit on.
+  participant_id uuid NOT NULL,
+  PRIMARY KEY (party_id, chain_id, purpose)
+);
+CREATE INDEX party_wallets_by_settlement ON keystone.party_wallets (settlement_id);
+-- Used again, it would tie together what an observer of two chains or two settlements must not be able to tie together.
+CREATE UNIQUE INDEX party_wallets_participant ON keystone.party_wallets (participant_id) WHERE purpose = 'receive';
 
 CREATE TABLE keystone.legs (
   id uuid PRIMARY KEY,
@@ -105,11 +123,16 @@ CREATE TABLE keystone.legs (
   instrument_id text NOT NULL,
   token_address text NOT NULL CHECK (token_address ~ '^0x[0-9a-f]{40}$'),
   chain_id bigint NOT NULL,
-  token_standard text NOT NULL,
+  token_standard text NOT NULL CHECK (token_standard IN ('ERC-20', 'ERC-721', 'ERC-1400', 'ERC-3643')),
+  token_id numeric(78, 0) CHECK (token_id >= 0),
+  partition text CHECK (partition ~ '^0x[0-9a-f]{64}$'),
   decimals smallint NOT NULL,
+  -- Human units, as stated.
   quantity text NOT NULL,
-  -- Base units.
+  -- Base units to be paid in: what the payee receives and all fees.
   amount numeric(78, 0) NOT NULL CHECK (amount > 0),
+  -- [{"recipient": "0x…", "amount": "<base units>"}], taken out of the amount at the payout.
+  fees jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(fees) = 'array'),
   direction text NOT NULL CHECK (direction IN ('deliver', 'receive')),
   party_role text NOT NULL,
   payer_role text NOT NULL,
@@ -117,7 +140,10 @@ CREATE TABLE keystone.legs (
   status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'locked', 'released', 'rolled_back')),
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  UNIQUE (settlement_id, leg_index)
+  UNIQUE (settlement_id, leg_index),
+  CHECK ((token_id IS NOT NULL) = (token_standard = 'ERC-721')),
+  CHECK ((partition IS NOT NULL) = (token_standard = 'ERC-1400')),
+  CHECK (token_standard <> 'ERC-721' OR (amount = 1 AND fees = '[]'))
 );
 
 CREATE TABLE keystone.leg_owner_details (
@@ -180,6 +206,20 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON keystone.settlement_events
 CREATE TRIGGER append_only BEFORE DELETE ON keystone.settlements
   FOR EACH ROW EXECUTE FUNCTION keystone.refuse_change();
 
+-- A deposit wallet without its receive wallet, or under another participant, would have no entity check on chain: its deposit would revert.
+-- After the statement, so that the order of its rows does not matter.
+CREATE FUNCTION keystone.guard_party_wallet() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.purpose = 'deposit' AND NOT EXISTS (
+    SELECT 1 FROM keystone.party_wallets w WHERE w.party_id = NEW.party_id AND w.chain_id = NEW.chain_id AND w.purpose = 'receive'
+      AND w.participant_id = NEW.participant_id AND w.wallet_address <> NEW.wallet_address) THEN
+    RAISE EXCEPTION 'a deposit wallet belongs beside another wallet of the same participant' USING ERRCODE = 'KS007';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER guard_party_wallet AFTER INSERT OR UPDATE ON keystone.party_wallets
+  FOR EACH ROW EXECUTE FUNCTION keystone.guard_party_wallet();
+
 CREATE FUNCTION keystone.may_see(p_settlement uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT EXISTS (SELECT 1 FROM keystone.settlement_access a
                  WHERE a.settlement_id = p_settlement AND a.environment_id = keystone.current_environment())
@@ -189,8 +229,8 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['settlements', 'settlement_access', 'settlement_owner_details', 'parties', 'party_details', 'legs',
-                              'leg_owner_details', 'settlement_events'] LOOP
+  FOREACH name IN ARRAY ARRAY['settlements', 'settlement_access', 'settlement_owner_details', 'parties', 'party_details',
+                              'party_wallets', 'legs', 'leg_owner_details', 'settlement_events'] LOOP
     EXECUTE format('ALTER TABLE keystone.%I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE keystone.%I FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY everything ON keystone.%I TO keystone_operator, keystone_worker, keystone_definer USING (true) WITH CHECK (true)', name);
@@ -203,7 +243,7 @@ BEGIN
     EXECUTE format('CREATE POLICY involved ON keystone.%I FOR SELECT TO keystone_api USING (keystone.may_see(settlement_id))', name);
   END LOOP;
   -- Rows that only their owner sees.
-  FOREACH name IN ARRAY ARRAY['settlement_owner_details', 'party_details', 'leg_owner_details'] LOOP
+  FOREACH name IN ARRAY ARRAY['settlement_owner_details', 'party_details', 'party_wallets', 'leg_owner_details'] LOOP
     EXECUTE format('CREATE POLICY own ON keystone.%I TO keystone_api USING (environment_id = keystone.current_environment()) WITH CHECK (environment_id = keystone.current_environment())', name);
   END LOOP;
 END $$;
@@ -256,28 +296,41 @@ ALTER FUNCTION keystone.create_placeholder_party(uuid, uuid, smallint, text, tex
 REVOKE ALL ON FUNCTION keystone.create_placeholder_party(uuid, uuid, smallint, text, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION keystone.create_placeholder_party(uuid, uuid, smallint, text, text, text, text) TO keystone_api;
 
--- Whether a wallet is already that of another party, without telling whose or which: payer and payee of a leg must differ.
-CREATE FUNCTION keystone.settlement_has_wallet(p_settlement uuid, p_wallet text) RETURNS boolean
+-- Which leg would be paid by and to the same wallet if the party of a role had these wallets; null when none would. A wallet counts on its own
+-- chain only. Answers a position, never a wallet. `p_wallets`: [{chain_id, purpose, wallet_address}], addresses in lower case.
+CREATE FUNCTION keystone.leg_paid_to_its_payer(p_settlement uuid, p_role text, p_wallets jsonb) RETURNS smallint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (SELECT 1 FROM keystone.party_details d
-                 JOIN keystone.settlement_access a ON a.settlement_id = d.settlement_id AND a.environment_id = keystone.current_environment()
-                 WHERE d.settlement_id = p_settlement AND d.wallet_address = lower(p_wallet))
+  SELECT l.leg_index
+  FROM keystone.legs l
+  JOIN keystone.settlement_access a ON a.settlement_id = l.settlement_id AND a.environment_id = keystone.current_environment()
+  JOIN keystone.parties other ON other.settlement_id = l.settlement_id AND other.role <> p_role AND other.role IN (l.payer_role, l.payee_role)
+  CROSS JOIN LATERAL (SELECT w.wallet_address FROM keystone.party_wallets w
+    WHERE w.party_id = other.id AND w.chain_id = l.chain_id AND (w.purpose = 'receive' OR other.role = l.payer_role)
+    -- 'deposit' comes before 'receive', which stands in for it.
+    ORDER BY w.purpose LIMIT 1) theirs
+  CROSS JOIN LATERAL (SELECT w.wallet_address
+    FROM jsonb_to_recordset(p_wallets) AS w (chain_id bigint, purpose text, wallet_address text)
+    WHERE w.chain_id = l.chain_id AND (w.purpose = 'receive' OR p_role = l.payer_role)
+    ORDER BY w.purpose LIMIT 1) mine
+  WHERE l.settlement_id = p_settlement AND p_role IN (l.payer_role, l.payee_role) AND mine.wallet_address = theirs.wallet_address
+  ORDER BY l.leg_index LIMIT 1
 $$;
-ALTER FUNCTION keystone.settlement_has_wallet(uuid, text) OWNER TO keystone_definer;
-REVOKE ALL ON FUNCTION keystone.settlement_has_wallet(uuid, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION keystone.settlement_has_wallet(uuid, text) TO keystone_api;
+ALTER FUNCTION keystone.leg_paid_to_its_payer(uuid, text, jsonb) OWNER TO keystone_definer;
+REVOKE ALL ON FUNCTION keystone.leg_paid_to_its_payer(uuid, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keystone.leg_paid_to_its_payer(uuid, text, jsonb) TO keystone_api;
 
--- The one exception to "owner only" (design §4): a leg's payee, shown to that leg's payer once deposits are open.
+-- The one exception to "owner only" (design §4): a leg's payee, with the wallet that it receives on the leg's chain, shown to that leg's payer
+-- once deposits are open.
 CREATE FUNCTION keystone.payee_of_leg(p_settlement uuid, p_leg_index smallint)
 RETURNS TABLE (participant_id uuid, wallet_address text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT d.participant_id, d.wallet_address
+  SELECT w.participant_id, w.wallet_address
   FROM keystone.legs l
   JOIN keystone.settlements s ON s.id = l.settlement_id AND s.state = 'AWAITING_DEPOSITS'
   JOIN keystone.parties payer ON payer.settlement_id = l.settlement_id AND payer.role = l.payer_role
     AND payer.environment_id = keystone.current_environment()
   JOIN keystone.parties payee ON payee.settlement_id = l.settlement_id AND payee.role = l.payee_role
-  JOIN keystone.party_details d ON d.party_id = payee.id
+  JOIN keystone.party_wallets w ON w.party_id = payee.id AND w.chain_id = l.chain_id AND w.purpose = 'receive'
   WHERE l.settlement_id = p_settlement AND l.leg_index = p_leg_index
 $$;
 ALTER FUNCTION keystone.payee_of_leg(uuid, smallint) OWNER TO keystone_definer;

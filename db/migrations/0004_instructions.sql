@@ -8,10 +8,13 @@ CREATE TABLE keystone.instructions (
   settlement_id uuid REFERENCES keystone.settlements (id),
   template_slug text NOT NULL,
   role text NOT NULL,
-  -- {external_reference, name, wallet_address, chain_id, country}
+  -- {external_reference, name, wallet_address, chain_id, country, wallets: [{chain_id, purpose, wallet_address}]}; the wallets are those of
+  -- every chain that the legs touch, as party_wallets keeps them.
   party jsonb NOT NULL,
-  -- Normalised StatedLeg list (domain/legs.ts) with token decimals and base units.
+  -- Normalised StatedLeg list (domain/legs.ts) with token decimals and base units, without fees: those are the settlement's.
   legs jsonb NOT NULL,
+  -- As stated or else the template's; null when there is no payment leg.
+  fee_mode text CHECK (fee_mode IN ('seller_pays', 'buyer_pays', 'split')),
   idempotency_key text,
   -- Why it did not match what it was compared with last (domain/matching.ts); null while nothing was there to compare.
   match_refusal text,
@@ -38,12 +41,12 @@ GRANT SELECT, UPDATE ON keystone.instructions TO keystone_worker, keystone_defin
 -- third; the comparison itself is domain/matching.ts. Only what matching needs leaves: no party, no external reference.
 -- The advisory lock serialises all submissions of one reference, which closes the gap between "nobody is there" and "insert mine".
 CREATE FUNCTION keystone.lock_match_candidates(p_trade_reference text, p_limit integer)
-RETURNS TABLE (id uuid, template_slug text, role text, legs jsonb, timeout_at timestamptz)
+RETURNS TABLE (id uuid, template_slug text, role text, fee_mode text, legs jsonb, timeout_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('keystone.match:' || p_trade_reference, 0));
   RETURN QUERY
-    SELECT i.id, i.template_slug, i.role,
+    SELECT i.id, i.template_slug, i.role, i.fee_mode,
            (SELECT jsonb_agg(leg.value - 'externalReference' ORDER BY leg.ordinality)
             FROM jsonb_array_elements(i.legs) WITH ORDINALITY AS leg),
            i.timeout_at
@@ -63,7 +66,7 @@ GRANT EXECUTE ON FUNCTION keystone.lock_match_candidates(text, integer) TO keyst
 
 -- Marks the other side matched and brings its party into the settlement, in the transaction in which the second instruction created it.
 -- Its own references of the legs (which the settlement keeps in its order) go where only it sees them.
-CREATE FUNCTION keystone.adopt_matched_instruction(p_instruction uuid, p_settlement uuid, p_party uuid, p_position smallint, p_participant uuid)
+CREATE FUNCTION keystone.adopt_matched_instruction(p_instruction uuid, p_settlement uuid, p_party uuid, p_position smallint)
 RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   other keystone.instructions;
@@ -86,9 +89,18 @@ BEGIN
   VALUES (p_settlement, other.environment_id, other.party ->> 'external_reference', other.idempotency_key) ON CONFLICT DO NOTHING;
   INSERT INTO keystone.parties (id, settlement_id, position, environment_id, platform_id, role, status, confirmed_at)
   VALUES (p_party, p_settlement, p_position, other.environment_id, other.platform_id, other.role, 'confirmed', clock_timestamp());
-  INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address, chain_id, participant_id, country)
+  INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address, chain_id, country)
   VALUES (p_party, p_settlement, other.environment_id, other.party ->> 'external_reference', other.party ->> 'name',
-          lower(other.party ->> 'wallet_address'), (other.party ->> 'chain_id')::bigint, p_participant, other.party ->> 'country');
+          other.party ->> 'wallet_address', (other.party ->> 'chain_id')::bigint, other.party ->> 'country');
+  -- One participant id per chain, whatever the number of wallets there; materialised, since a plan that asked again would make another one.
+  WITH participant AS MATERIALIZED (
+    SELECT chains.chain_id, gen_random_uuid() AS id
+    FROM (SELECT DISTINCT w.chain_id FROM jsonb_to_recordset(other.party -> 'wallets') AS w (chain_id bigint)) chains
+  )
+  INSERT INTO keystone.party_wallets (party_id, settlement_id, environment_id, chain_id, purpose, wallet_address, participant_id)
+  SELECT p_party, p_settlement, other.environment_id, w.chain_id, w.purpose, w.wallet_address, participant.id
+  FROM jsonb_to_recordset(other.party -> 'wallets') AS w (chain_id bigint, purpose text, wallet_address text)
+  JOIN participant ON participant.chain_id = w.chain_id;
   INSERT INTO keystone.leg_owner_details (leg_id, settlement_id, environment_id, external_reference)
   SELECT l.id, p_settlement, other.environment_id, stated.value ->> 'externalReference'
   FROM jsonb_array_elements(other.legs) WITH ORDINALITY AS stated
@@ -96,16 +108,29 @@ BEGIN
   WHERE stated.value ? 'externalReference' ON CONFLICT DO NOTHING;
   RETURN other.environment_id;
 END $$;
-ALTER FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) OWNER TO keystone_definer;
-REVOKE ALL ON FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint, uuid) TO keystone_api;
--- Whether a wallet of mine is the wallet of the other side, without telling the other side's wallet.
-CREATE FUNCTION keystone.candidate_has_wallet(p_instruction uuid, p_wallet text) RETURNS boolean
+ALTER FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint) OWNER TO keystone_definer;
+REVOKE ALL ON FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keystone.adopt_matched_instruction(uuid, uuid, uuid, smallint) TO keystone_api;
+
+-- Whether a leg would be paid by and to the same wallet if a waiting instruction were matched with a side that has these wallets, without
+-- telling whose wallet or which. What the waiting side delivers is received by the other one. `p_wallets` as in leg_paid_to_its_payer.
+CREATE FUNCTION keystone.candidate_shares_wallet(p_instruction uuid, p_wallets jsonb) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (SELECT 1 FROM keystone.instructions i WHERE i.id = p_instruction AND lower(i.party ->> 'wallet_address') = lower(p_wallet))
+  SELECT EXISTS (
+    SELECT 1 FROM keystone.instructions i
+    CROSS JOIN LATERAL jsonb_to_recordset(i.legs) AS l ("chainId" bigint, direction text)
+    CROSS JOIN LATERAL (SELECT w.wallet_address
+      FROM jsonb_to_recordset(i.party -> 'wallets') AS w (chain_id bigint, purpose text, wallet_address text)
+      WHERE w.chain_id = l."chainId" AND (w.purpose = 'receive' OR l.direction = 'deliver')
+      ORDER BY w.purpose LIMIT 1) theirs
+    CROSS JOIN LATERAL (SELECT w.wallet_address
+      FROM jsonb_to_recordset(p_wallets) AS w (chain_id bigint, purpose text, wallet_address text)
+      WHERE w.chain_id = l."chainId" AND (w.purpose = 'receive' OR l.direction = 'receive')
+      ORDER BY w.purpose LIMIT 1) mine
+    WHERE i.id = p_instruction AND mine.wallet_address = theirs.wallet_address)
 $$;
-ALTER FUNCTION keystone.candidate_has_wallet(uuid, text) OWNER TO keystone_definer;
-REVOKE ALL ON FUNCTION keystone.candidate_has_wallet(uuid, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION keystone.candidate_has_wallet(uuid, text) TO keystone_api;
+ALTER FUNCTION keystone.candidate_shares_wallet(uuid, jsonb) OWNER TO keystone_definer;
+REVOKE ALL ON FUNCTION keystone.candidate_shares_wallet(uuid, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keystone.candidate_shares_wallet(uuid, jsonb) TO keystone_api;
 
 -- Down Migration

@@ -1,9 +1,12 @@
 -- Up Migration
--- One row per party, kind of check and round. Only status, codes and the provider's reference id: never screening data.
+-- One row per party hash and round: a party is screened once as an entity, and that outcome stands for each of its participant ids (one per
+-- chain); each of its wallets is screened on its own chain. Only status, codes and the provider's reference id: never screening data.
 CREATE TABLE keystone.compliance_checks (
   settlement_id uuid NOT NULL REFERENCES keystone.settlements (id),
   party_id uuid NOT NULL REFERENCES keystone.parties (id),
   environment_id uuid NOT NULL REFERENCES keystone.environments (id),
+  -- Where the party hash is used. Every attestation stands on the coordinator's chain.
+  chain_id bigint NOT NULL,
   kind text NOT NULL CHECK (kind IN ('entity', 'wallet')),
   round smallint NOT NULL DEFAULT 1,
   party_hash text NOT NULL,
@@ -15,8 +18,9 @@ CREATE TABLE keystone.compliance_checks (
   simulated boolean NOT NULL DEFAULT false,
   screened_at timestamptz NOT NULL,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (settlement_id, party_id, kind, round)
+  PRIMARY KEY (settlement_id, party_hash, round)
 );
+CREATE INDEX compliance_checks_by_party ON keystone.compliance_checks (party_id, round);
 
 -- A person's decision about a flagged settlement; an approval becomes a new Pass attestation that carries this id.
 CREATE TABLE keystone.compliance_decisions (
