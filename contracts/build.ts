@@ -25,10 +25,20 @@ export const CONTRACT_NAMES = [
   'SettlementCoordinator',
   'ComplianceRegistry',
   'KeystoneEscrow',
+  'Gateway',
   'KBOND',
   'TUSDC',
+  'KDEED',
+  'KFUND',
 ] as const;
 export type ContractName = (typeof CONTRACT_NAMES)[number];
+
+/** Interfaces whose ABI others use: whoever relays messages reads PacketSent and calls lzReceive. */
+export const INTERFACE_NAMES = ['ILayerZeroEndpointV2'] as const;
+export type InterfaceName = (typeof INTERFACE_NAMES)[number];
+
+/** What our contracts may import. Of LayerZero only the interfaces: they are MIT, the rest of the package is not. */
+const IMPORTABLE = ['@openzeppelin/contracts/', '@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/'] as const;
 
 /** Compiler settings; `foundry.toml` has the same ones, so that what the tests test is what is deployed. */
 const SETTINGS = {
@@ -82,7 +92,7 @@ async function readSources(): Promise<Map<string, string>> {
 
 /** Versions of what is compiled but is not ours: an updated library must not be answered from the cache. */
 async function packageVersions(): Promise<string> {
-  const versions = ['solc', '@openzeppelin/contracts'].map(async (name) => {
+  const versions = ['solc', '@openzeppelin/contracts', '@layerzerolabs/lz-evm-protocol-v2'].map(async (name) => {
     const manifest: { version: string } = JSON.parse(await readFile(require.resolve(`${name}/package.json`), 'utf8'));
     return `${name}@${manifest.version}`;
   });
@@ -117,11 +127,11 @@ async function replaceFile(path: string, text: string): Promise<void> {
  * Compiles the sources without touching the disk.
  * @throws when the compiler reports an error; the message is the compiler's.
  */
-export async function compileContracts(): Promise<Map<ContractName, Artifact>> {
+export async function compileContracts(): Promise<Map<ContractName | InterfaceName, Artifact>> {
   return compile(await readSources());
 }
 
-async function compile(sources: Map<string, string>): Promise<Map<ContractName, Artifact>> {
+async function compile(sources: Map<string, string>): Promise<Map<ContractName | InterfaceName, Artifact>> {
   const solc: Compiler = require('solc');
   const input = {
     language: 'Solidity',
@@ -129,16 +139,16 @@ async function compile(sources: Map<string, string>): Promise<Map<ContractName, 
     settings: SETTINGS,
   };
   const readImport = (path: string): { contents: string } | { error: string } => {
-    if (!path.startsWith('@openzeppelin/contracts/')) return { error: `unexpected import ${path}` };
+    if (!IMPORTABLE.some((prefix) => path.startsWith(prefix))) return { error: `unexpected import ${path}` };
     return { contents: readFileSync(require.resolve(path), 'utf8') };
   };
   const output: CompilerOutput = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport }));
   const failures = (output.errors ?? []).filter((problem) => problem.severity === 'error');
   if (failures.length > 0) throw new Error(failures.map((problem) => problem.formattedMessage).join('\n'));
-  return new Map(CONTRACT_NAMES.map((name) => [name, pickContract(output, name)]));
+  return new Map([...CONTRACT_NAMES, ...INTERFACE_NAMES].map((name) => [name, pickContract(output, name)]));
 }
 
-function pickContract(output: CompilerOutput, name: ContractName): Artifact {
+function pickContract(output: CompilerOutput, name: ContractName | InterfaceName): Artifact {
   for (const contracts of Object.values(output.contracts ?? {})) {
     const compiled = contracts[name];
     if (compiled !== undefined) {
@@ -153,9 +163,10 @@ function pickContract(output: CompilerOutput, name: ContractName): Artifact {
 }
 
 /** The text of `contracts/generated/abi.ts` for compiled contracts: one entry of an ABI per line, so that diffs are readable. */
-export function renderAbi(artifacts: ReadonlyMap<ContractName, Artifact>): string {
+export function renderAbi(artifacts: ReadonlyMap<ContractName | InterfaceName, Artifact>): string {
   const blocks = [...artifacts].map(([name, artifact]) => {
-    const constant = /^[A-Z]+$/.test(name) ? name.toLowerCase() : `${name[0]?.toLowerCase()}${name.slice(1)}`;
+    const plain = name.replace(/^I(?=[A-Z][a-z])/, '');
+    const constant = /^[A-Z]+$/.test(plain) ? plain.toLowerCase() : `${plain[0]?.toLowerCase()}${plain.slice(1)}`;
     const entries = artifact.abi.map((entry) => `  ${JSON.stringify(entry)},`).join('\n');
     return `export const ${constant}Abi = [\n${entries}\n] as const;\n`;
   });
@@ -182,7 +193,9 @@ export async function buildContracts(options: BuildOptions = {}): Promise<{ cach
   const artifacts = await compile(sources);
   await mkdir(OUT, { recursive: true });
   await mkdir(join(CONTRACTS, 'generated'), { recursive: true });
-  for (const [name, artifact] of artifacts) {
+  for (const name of CONTRACT_NAMES) {
+    const artifact = artifacts.get(name);
+    if (artifact === undefined) throw new Error(`contract ${name} was not compiled`);
     await replaceFile(join(OUT, `${name}.json`), `${JSON.stringify(artifact, null, 1)}\n`);
     progress(`contracts: ${name}, ${(artifact.deployedBytecode.length - 2) / 2} bytes`);
   }

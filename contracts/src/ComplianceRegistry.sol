@@ -44,6 +44,13 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
     bytes32 public constant ATTESTATION_TYPEHASH = keccak256(
         "Attestation(bytes32 settlementId,bytes32 partyHash,uint8 status,bytes32 referenceHash,uint40 issuedAt,uint256 deadline)"
     );
+    /// @notice Type of a signed batch (EIP-712).
+    bytes32 public constant BATCH_TYPEHASH = keccak256(
+        "AttestationBatch(AttestationItem[] attestations,uint40 issuedAt,uint256 deadline)AttestationItem(bytes32 settlementId,bytes32 partyHash,uint8 status,bytes32 referenceHash)"
+    );
+    /// @notice Type of one attestation of a signed batch (EIP-712); date and deadline are the batch's.
+    bytes32 public constant ITEM_TYPEHASH =
+        keccak256("AttestationItem(bytes32 settlementId,bytes32 partyHash,uint8 status,bytes32 referenceHash)");
 
     /// @inheritdoc IComplianceRegistry
     address public immutable coordinator;
@@ -80,11 +87,7 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
 
     /// @inheritdoc IComplianceRegistry
     function attestBatch(Attestation[] calldata attestations) external {
-        uint256 size = attestations.length;
-        if (size == 0 || size > MAX_BATCH) revert InvalidBatchSize(size, MAX_BATCH);
-        for (uint256 i; i < size; ++i) {
-            _record(attestations[i], msg.sender, 0);
-        }
+        _recordAll(attestations, msg.sender, 0);
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -95,13 +98,27 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         address attester,
         bytes calldata signature
     ) external {
-        if (block.timestamp > deadline) revert SignatureExpired(deadline);
-        if (issuedAt == 0 || issuedAt > block.timestamp) revert InvalidIssuedAt(issuedAt, 0);
-        bytes32 digest = _digest(attestation, issuedAt, deadline);
-        if (!SignatureChecker.isValidSignatureNowCalldata(attester, digest, signature)) {
-            revert InvalidSignature(attester);
-        }
+        bytes32 structHash = keccak256(abi.encode(ATTESTATION_TYPEHASH, attestation, issuedAt, deadline));
+        _requireSigned(structHash, issuedAt, deadline, attester, signature);
         _record(attestation, attester, issuedAt);
+    }
+
+    /// @inheritdoc IComplianceRegistry
+    function attestBatchBySignature(
+        Attestation[] calldata attestations,
+        uint40 issuedAt,
+        uint256 deadline,
+        address attester,
+        bytes calldata signature
+    ) external {
+        bytes32[] memory items = new bytes32[](attestations.length);
+        for (uint256 i; i < items.length; ++i) {
+            items[i] = keccak256(abi.encode(ITEM_TYPEHASH, attestations[i]));
+        }
+        bytes32 structHash =
+            keccak256(abi.encode(BATCH_TYPEHASH, keccak256(abi.encodePacked(items)), issuedAt, deadline));
+        _requireSigned(structHash, issuedAt, deadline, attester, signature);
+        _recordAll(attestations, attester, issuedAt);
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -199,6 +216,14 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         return keccak256(abi.encode(set.attesters, set.threshold));
     }
 
+    function _recordAll(Attestation[] calldata attestations, address attester, uint40 issuedAt) private {
+        uint256 size = attestations.length;
+        if (size == 0 || size > MAX_BATCH) revert InvalidBatchSize(size, MAX_BATCH);
+        for (uint256 i; i < size; ++i) {
+            _record(attestations[i], attester, issuedAt);
+        }
+    }
+
     /// @dev `issuedAt` zero means a direct call, which is dated now, or one second after the attester's last word: several in one block all count.
     function _record(Attestation memory attestation, address attester, uint40 issuedAt) private {
         issuedAt = _update(attestation.settlementId, attestation.partyHash, attestation.status, attester, issuedAt);
@@ -235,12 +260,18 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         return issuedAt;
     }
 
-    function _digest(Attestation calldata attestation, uint40 issuedAt, uint256 deadline)
-        private
-        view
-        returns (bytes32)
-    {
-        return _hashTypedDataV4(keccak256(abi.encode(ATTESTATION_TYPEHASH, attestation, issuedAt, deadline)));
+    function _requireSigned(
+        bytes32 structHash,
+        uint40 issuedAt,
+        uint256 deadline,
+        address attester,
+        bytes calldata signature
+    ) private view {
+        if (block.timestamp > deadline) revert SignatureExpired(deadline);
+        if (issuedAt == 0 || issuedAt > block.timestamp) revert InvalidIssuedAt(issuedAt, 0);
+        if (!SignatureChecker.isValidSignatureNowCalldata(attester, _hashTypedDataV4(structHash), signature)) {
+            revert InvalidSignature(attester);
+        }
     }
 
     function _dated(PartyRecord record, uint256 position, uint40 issuedAt) private view returns (uint40) {

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { IERC20 } from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import { IERC721 } from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import { ReentrancyGuardTransient } from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import { EIP712 } from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import { SignatureChecker } from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import { IGate } from "./interfaces/IGate.sol";
 import { IKeystoneEscrow } from "./interfaces/IKeystoneEscrow.sol";
-import { BoundedCall } from "./libraries/BoundedCall.sol";
+import { Payments } from "./libraries/Payments.sol";
 import { TermsLibrary } from "./libraries/TermsLibrary.sol";
-import { DEPOSIT_GAS, EXECUTION_OVERHEAD, GAS_PER_PAYOUT, MAX_LEGS, PAYOUT_GAS } from "./types/Limits.sol";
-import { CreateParams, Fee, Leg, Opening, TokenStandard } from "./types/SettlementTypes.sol";
+import { DEPOSIT_GAS, EXECUTION_OVERHEAD, GAS_PER_PAYOUT, MAX_LEGS } from "./types/Limits.sol";
+import { CreateParams, Fee, Leg, Opening, ReleaseOutcome } from "./types/SettlementTypes.sol";
 
 /// @title Holds tokens and credits, and nothing that anybody could change.
 /// @notice It has no roles, no owner, no withdrawal but the parties' own. What may move is the gate's answer; where it goes is in the terms,
-/// which the gate knows by their hash, and in the wallets that deposits have opened.
+/// which the gate knows by their hash, and whose party hashes fix every wallet.
 /// @dev Every entry that moves tokens holds one lock. The gate writes the new status before any token leaves.
-contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
+contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient, EIP712 {
     using TermsLibrary for CreateParams;
-    using TermsLibrary for Leg;
 
     /// @dev One slot.
     struct Credit {
@@ -27,24 +24,31 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         uint8 tokenStandard;
     }
 
-    /// @inheritdoc IKeystoneEscrow
-    IGate public immutable gate;
-    /// @notice The coordinator whose settlements are held here, on whatever chain it lives.
-    address public immutable coordinator;
-    /// @notice The chain of the coordinator.
-    uint64 public immutable coordinatorChainId;
+    /// @notice Type of the signatures that {release} takes (EIP-712).
+    bytes32 public constant RELEASE_TYPEHASH =
+        keccak256("Release(bytes32 settlementId,bytes32 termsHash,uint8 outcome)");
 
     /// @inheritdoc IKeystoneEscrow
-    mapping(bytes32 settlementId => mapping(uint256 partyIndex => address)) public openedWallet;
+    IGate public immutable gate;
+    /// @inheritdoc IKeystoneEscrow
+    address public immutable coordinator;
+    /// @inheritdoc IKeystoneEscrow
+    uint64 public immutable coordinatorChainId;
+    /// @notice The chain of this escrow. Fixed at deployment: after a chain splits, running settlements must still find their legs.
+    uint64 public immutable chainId;
+
+    /// @dev Payees of legs that were paid in before the last one, where the last payer does not know every wallet. Only at home.
+    mapping(bytes32 settlementId => mapping(uint256 legIndex => address)) private _payees;
     mapping(bytes32 creditKey => Credit) private _credits;
 
     /// @param gate_ The coordinator at home, elsewhere the contract that follows it.
     /// @param coordinator_ Part of every terms hash.
     /// @param coordinatorChainId_ Part of every terms hash.
-    constructor(IGate gate_, address coordinator_, uint64 coordinatorChainId_) {
+    constructor(IGate gate_, address coordinator_, uint64 coordinatorChainId_) EIP712("KeystoneEscrow", "1") {
         gate = gate_;
         coordinator = coordinator_;
         coordinatorChainId = coordinatorChainId_;
+        chainId = uint64(block.chainid);
     }
 
     /// @inheritdoc IKeystoneEscrow
@@ -55,49 +59,95 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         Opening calldata payee,
         bytes32 termsHash
     ) external nonReentrant {
-        if (_hash(terms) != termsHash) {
-            revert TermsHashMismatch(terms.settlementId, termsHash, _hash(terms));
-        }
-        if (legIndex >= terms.legs.length || legIndex >= MAX_LEGS) revert UnknownLeg(terms.settlementId, legIndex);
+        _requireAgreement(terms, legIndex, termsHash);
         Leg calldata leg = terms.legs[legIndex];
-        if (!leg.isHeldBy(address(this))) revert LegNotInThisEscrow(legIndex, leg.chainId, leg.escrow);
-        uint256 executionGas = _executionGas(terms);
-        _requireGas(DEPOSIT_GAS + executionGas);
+        if (!_isHeld(leg)) revert LegNotInThisEscrow(legIndex, leg.chainId, leg.escrow);
+        bool isHome = chainId == coordinatorChainId;
+        (uint256 executionGas, bool knowsEveryWallet) = isHome ? _outlook(terms, leg) : (0, true);
+        if (isHome) _requireGas(DEPOSIT_GAS + executionGas);
         if (msg.sender != payer.wallet) revert CallerNotPayer(msg.sender, payer.wallet);
         _requirePayee(leg, payer.wallet, payee.wallet);
-        _open(terms, legIndex, leg.payer, payer);
-        _open(terms, legIndex, leg.payee, payee);
+        _requireScreened(terms, legIndex, leg.payer, payer);
+        _requireScreened(terms, legIndex, leg.payee, payee);
 
         // The gate hears of the deposit only once the tokens are here: a hook inside the transfer must not find the settlement complete. The
         // lock keeps the same leg from being paid in twice meanwhile.
-        _pull(leg);
-        bool executeNow = gate.recordDeposit(terms.settlementId, termsHash, legIndex);
-        emit LegDeposited(terms.settlementId, legIndex, msg.sender, leg.token, leg.tokenId, leg.amount);
-        if (executeNow) _tryExecute(terms, termsHash, executionGas);
-    }
-
-    /// @inheritdoc IKeystoneEscrow
-    function execute(CreateParams calldata terms) external nonReentrant {
-        _execute(terms, _hash(terms));
-    }
-
-    /// @notice Executes within the last deposit, under `try`, so that a failure undoes the execution and not the deposit. Only the escrow itself.
-    function executeFromDeposit(CreateParams calldata terms, bytes32 termsHash) external {
-        if (msg.sender != address(this)) revert CallerNotSelf(msg.sender);
-        _execute(terms, termsHash);
-    }
-
-    /// @inheritdoc IKeystoneEscrow
-    function refund(CreateParams calldata terms) external nonReentrant {
+        Payments.pull(leg);
         bytes32 id = terms.settlementId;
-        uint256 legBits = gate.claimRefund(id, _hash(terms));
+        bool executeNow = gate.recordDeposit(id, termsHash, legIndex);
+        emit LegDeposited(id, legIndex, msg.sender, leg.token, leg.tokenId, leg.amount);
+        emit LegOpened(id, legIndex, payer.participantId, payee.participantId, payee.wallet);
+        if (executeNow) _tryExecute(id, executionGas);
+        else if (!knowsEveryWallet) _payees[id][legIndex] = payee.wallet;
+    }
+
+    /// @inheritdoc IKeystoneEscrow
+    function execute(CreateParams calldata terms, Opening[] calldata openings) external nonReentrant {
+        _requireOnePerLeg(terms, openings);
+        bytes32 id = terms.settlementId;
+        gate.beginExecution(id, _hash(terms));
+        _releaseAll(terms, openings);
+        gate.endExecution(id);
+    }
+
+    /// @notice Executes within the last deposit, so that a failure undoes the execution and not the deposit. Only the escrow itself, which
+    /// passes on what it was called with; everything in it was checked before.
+    function executeFromDeposit(
+        CreateParams calldata terms,
+        uint256 legIndex,
+        Opening calldata payer,
+        Opening calldata payee,
+        bytes32 termsHash
+    ) external {
+        if (msg.sender != address(this)) revert CallerNotSelf(msg.sender);
+        bytes32 id = terms.settlementId;
+        gate.beginExecution(id, termsHash);
+        Leg calldata own = terms.legs[legIndex];
         for (uint256 i; i < terms.legs.length; ++i) {
-            if ((legBits >> i) & 1 == 0) continue;
             Leg calldata leg = terms.legs[i];
-            address depositor = openedWallet[id][leg.payer];
-            if (_pay(id, i, leg, depositor, leg.amount)) {
-                emit LegRefunded(id, i, depositor, leg.token, leg.tokenId, leg.amount);
-            }
+            if (!_isHeld(leg)) continue;
+            address wallet;
+            if (leg.payee == own.payee) wallet = payee.wallet;
+            else if (leg.payee == own.payer) wallet = payer.wallet;
+            else wallet = _payees[id][i];
+            _release(id, i, leg, wallet);
+        }
+        gate.endExecution(id);
+    }
+
+    /// @inheritdoc IKeystoneEscrow
+    function refund(CreateParams calldata terms, Opening[] calldata openings) external nonReentrant {
+        _requireOnePerLeg(terms, openings);
+        uint256 legBits = gate.claimRefund(terms.settlementId, _hash(terms));
+        for (uint256 i; i < terms.legs.length; ++i) {
+            if ((legBits >> i) & 1 != 0) _refund(terms, i, openings[i]);
+        }
+    }
+
+    /// @inheritdoc IKeystoneEscrow
+    function release(
+        CreateParams calldata terms,
+        Opening[] calldata payers,
+        Opening[] calldata payees,
+        uint8 outcome,
+        bytes[] calldata signatures
+    ) external nonReentrant {
+        if (outcome != ReleaseOutcome.PAY && outcome != ReleaseOutcome.REFUND) revert InvalidOutcome(outcome);
+        _requireOnePerLeg(terms, payers);
+        _requireOnePerLeg(terms, payees);
+        bytes32 id = terms.settlementId;
+        bytes32 termsHash = _hash(terms);
+        gate.claimRelease(id, termsHash, outcome);
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(RELEASE_TYPEHASH, id, termsHash, outcome)));
+        _requireConsent(_walletsOf(terms, payers, payees), digest, signatures);
+
+        if (outcome == ReleaseOutcome.PAY) {
+            _releaseAll(terms, payees);
+            gate.endExecution(id);
+            return;
+        }
+        for (uint256 i; i < terms.legs.length; ++i) {
+            if (_isHeld(terms.legs[i])) _refund(terms, i, payers[i]);
         }
     }
 
@@ -108,12 +158,7 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         if (credit.amount == 0) revert NothingToWithdraw(token, tokenId, partition, wallet);
         delete _credits[key];
         emit CreditWithdrawn(wallet, token, tokenId, partition, credit.amount);
-        if (credit.tokenStandard == TokenStandard.ERC721) {
-            // A plain transfer: a receiver's hook could refuse for ever.
-            IERC721(token).transferFrom(address(this), wallet, tokenId);
-        } else {
-            IERC20(token).safeTransfer(wallet, credit.amount);
-        }
+        Payments.deliver(credit.tokenStandard, token, tokenId, partition, wallet, credit.amount);
     }
 
     /// @inheritdoc IKeystoneEscrow
@@ -130,73 +175,25 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         return _credits[_creditKey(token, tokenId, partition, wallet)].amount;
     }
 
-    /// @dev Remembers the wallet behind a party hash. Requires that the wallet's participant was screened as an entity too.
-    function _open(CreateParams calldata terms, uint256 legIndex, uint8 partyIndex, Opening calldata opening) private {
-        bytes32[] calldata parties = terms.partyHashes;
-        if (parties[partyIndex] != TermsLibrary.partyHash(opening.participantId, opening.wallet)) {
-            revert OpeningMismatch(legIndex, partyIndex);
-        }
-        mapping(uint256 => address) storage wallets = openedWallet[terms.settlementId];
-        if (wallets[partyIndex] != address(0)) return;
-
-        bytes32 entity = TermsLibrary.partyHash(opening.participantId, address(0));
-        uint256 i;
-        while (parties[i] != entity) {
-            if (++i == parties.length) revert EntityNotRegistered(opening.participantId);
-        }
-        wallets[partyIndex] = opening.wallet;
-    }
-
-    function _requirePayee(Leg calldata leg, address payer, address payee) private view {
-        if (payee == address(0) || payee == payer || payee == address(this) || payee == leg.token) {
-            revert InvalidPayee(payee);
-        }
-    }
-
-    /// @dev Takes a leg in from the caller, and checks that exactly it arrived.
-    function _pull(Leg calldata leg) private {
-        bool isNft = leg.tokenStandard == TokenStandard.ERC721;
-        if (BoundedCall.isErc721(leg.token) != isNft) revert TokenStandardMismatch(leg.token, leg.tokenStandard);
-        if (isNft) {
-            IERC721(leg.token).transferFrom(msg.sender, address(this), leg.tokenId);
-            if (IERC721(leg.token).ownerOf(leg.tokenId) != address(this)) {
-                revert TokenNotReceived(leg.token, leg.tokenId);
-            }
-            return;
-        }
-        IERC20 token = IERC20(leg.token);
-        uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(msg.sender, address(this), leg.amount);
-        uint256 received = token.balanceOf(address(this)) - before;
-        if (received != leg.amount) revert DepositAmountMismatch(leg.token, leg.amount, received);
-    }
-
-    /// @dev Asked of every deposit before it does anything: parties who pay in within one block have each estimated a deposit that executes
-    /// nothing, and the one that turns out to be the last would revert for want of gas.
-    function _requireGas(uint256 required) private view {
-        if (gasleft() < required) revert InsufficientGas(gasleft(), required);
-    }
-
     /// @dev Too little gas would not fail this call but starve the execution inside it, which is what gas estimation finds; so it reverts.
-    function _tryExecute(CreateParams calldata terms, bytes32 termsHash, uint256 executionGas) private {
+    function _tryExecute(bytes32 id, uint256 executionGas) private {
+        // The calldata of depositLeg as it came: encoding the terms anew costs more than the payout of a leg.
+        bytes memory data = abi.encodePacked(this.executeFromDeposit.selector, msg.data[4:]);
         _requireGas(executionGas);
-        try this.executeFromDeposit(terms, termsHash) { }
-        catch (bytes memory reason) {
-            emit ExecutionFailed(terms.settlementId, reason);
-        }
+        (bool success, bytes memory reason) = address(this).call(data);
+        if (!success) emit ExecutionFailed(id, reason);
     }
 
-    function _execute(CreateParams calldata terms, bytes32 termsHash) private {
-        bytes32 id = terms.settlementId;
-        gate.beginExecution(id, termsHash);
+    function _releaseAll(CreateParams calldata terms, Opening[] calldata payees) private {
         for (uint256 i; i < terms.legs.length; ++i) {
             Leg calldata leg = terms.legs[i];
-            if (leg.isHeldBy(address(this))) _release(id, i, leg);
+            if (!_isHeld(leg)) continue;
+            _requireOpening(terms, i, leg.payee, payees[i]);
+            _release(terms.settlementId, i, leg, payees[i].wallet);
         }
-        gate.endExecution(id);
     }
 
-    function _release(bytes32 id, uint256 legIndex, Leg calldata leg) private {
+    function _release(bytes32 id, uint256 legIndex, Leg calldata leg, address payee) private {
         uint256 rest = leg.amount;
         for (uint256 i; i < leg.fees.length; ++i) {
             Fee calldata fee = leg.fees[i];
@@ -205,9 +202,16 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
                 emit FeePaid(id, legIndex, fee.recipient, leg.token, fee.amount);
             }
         }
-        address payee = openedWallet[id][leg.payee];
         if (_pay(id, legIndex, leg, payee, rest)) {
             emit LegReleased(id, legIndex, payee, leg.token, leg.tokenId, rest);
+        }
+    }
+
+    function _refund(CreateParams calldata terms, uint256 legIndex, Opening calldata payer) private {
+        Leg calldata leg = terms.legs[legIndex];
+        _requireOpening(terms, legIndex, leg.payer, payer);
+        if (_pay(terms.settlementId, legIndex, leg, payer.wallet, leg.amount)) {
+            emit LegRefunded(terms.settlementId, legIndex, payer.wallet, leg.token, leg.tokenId, leg.amount);
         }
     }
 
@@ -219,9 +223,7 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
     {
         // Without this, whoever calls with little gas could turn every payout into a credit.
         _requireGas(GAS_PER_PAYOUT);
-        delivered = leg.tokenStandard == TokenStandard.ERC721
-            ? BoundedCall.transferErc721(leg.token, wallet, leg.tokenId, PAYOUT_GAS)
-            : BoundedCall.transferErc20(leg.token, wallet, amount, PAYOUT_GAS);
+        delivered = Payments.push(leg, wallet, amount);
         if (!delivered) {
             Credit storage credit = _credits[_creditKey(leg.token, leg.tokenId, leg.partition, wallet)];
             // casting to uint248 is safe: amount <= MAX_AMOUNT = 2^128 - 1, and nobody can pay in 2^120 times
@@ -231,18 +233,120 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient {
         }
     }
 
+    function _requireAgreement(CreateParams calldata terms, uint256 legIndex, bytes32 agreed) private view {
+        bytes32 actual = _hash(terms);
+        if (actual != agreed) revert TermsHashMismatch(terms.settlementId, agreed, actual);
+        if (legIndex >= terms.legs.length || legIndex >= MAX_LEGS) revert UnknownLeg(terms.settlementId, legIndex);
+    }
+
+    /// @dev Asked of every deposit before it does anything: parties who pay in within one block have each estimated a deposit that executes
+    /// nothing, and the one that turns out to be the last would revert for want of gas.
+    function _requireGas(uint256 required) private view {
+        if (gasleft() < required) revert InsufficientGas(gasleft(), required);
+    }
+
     function _hash(CreateParams calldata terms) private view returns (bytes32) {
         return terms.hash(coordinator, coordinatorChainId);
     }
 
-    /// @dev A twentieth more than the sum: EIP-150 keeps back 1/64 at each of the calls on the way to the token.
-    function _executionGas(CreateParams calldata terms) private view returns (uint256 required) {
+    function _isHeld(Leg calldata leg) private view returns (bool) {
+        return leg.escrow == address(this) && leg.chainId == chainId;
+    }
+
+    /// @dev What an execution needs, if this deposit turns out to be the last one.
+    /// @return executionGas A twentieth more than the sum: EIP-150 keeps back 1/64 at each of the calls on the way to the token.
+    /// @return knowsEveryWallet Whether payer and payee of this leg are the only parties of all legs here.
+    function _outlook(CreateParams calldata terms, Leg calldata own)
+        private
+        view
+        returns (uint256 executionGas, bool knowsEveryWallet)
+    {
         uint256 payouts;
+        uint256 known = (1 << own.payer) | (1 << own.payee);
+        uint256 parties;
         for (uint256 i; i < terms.legs.length; ++i) {
-            if (terms.legs[i].isHeldBy(address(this))) payouts += 1 + terms.legs[i].fees.length;
+            Leg calldata leg = terms.legs[i];
+            if (!_isHeld(leg)) continue;
+            payouts += 1 + leg.fees.length;
+            parties |= (1 << leg.payer) | (1 << leg.payee);
         }
-        required = payouts * GAS_PER_PAYOUT + EXECUTION_OVERHEAD;
-        required += required / 20;
+        executionGas = payouts * GAS_PER_PAYOUT + EXECUTION_OVERHEAD;
+        executionGas += executionGas / 20;
+        knowsEveryWallet = parties == known;
+    }
+
+    /// @dev Every signature of every distinct wallet, in order.
+    function _requireConsent(address[] memory wallets, bytes32 digest, bytes[] calldata signatures) private view {
+        if (signatures.length != wallets.length) revert InvalidSignatureCount(signatures.length, wallets.length);
+        for (uint256 i; i < wallets.length; ++i) {
+            if (!SignatureChecker.isValidSignatureNowCalldata(wallets[i], digest, signatures[i])) {
+                revert InvalidReleaseSignature(wallets[i]);
+            }
+        }
+    }
+
+    /// @dev The distinct wallets of the legs here, in the order in which they first appear, the payer of a leg before its payee.
+    function _walletsOf(CreateParams calldata terms, Opening[] calldata payers, Opening[] calldata payees)
+        private
+        view
+        returns (address[] memory wallets)
+    {
+        wallets = new address[](2 * terms.legs.length);
+        uint256 count;
+        for (uint256 i; i < terms.legs.length; ++i) {
+            Leg calldata leg = terms.legs[i];
+            if (!_isHeld(leg)) continue;
+            _requireOpening(terms, i, leg.payer, payers[i]);
+            _requireOpening(terms, i, leg.payee, payees[i]);
+            count = _addDistinct(wallets, count, payers[i].wallet);
+            count = _addDistinct(wallets, count, payees[i].wallet);
+        }
+        assembly ("memory-safe") {
+            mstore(wallets, count)
+        }
+    }
+
+    function _addDistinct(address[] memory wallets, uint256 count, address wallet) private pure returns (uint256) {
+        for (uint256 i; i < count; ++i) {
+            if (wallets[i] == wallet) return count;
+        }
+        wallets[count] = wallet;
+        return count + 1;
+    }
+
+    function _requirePayee(Leg calldata leg, address payer, address payee) private view {
+        if (payee == address(0) || payee == payer || payee == address(this) || payee == leg.token) {
+            revert InvalidPayee(payee);
+        }
+    }
+
+    /// @dev Requires that the wallet's participant was screened as an entity too.
+    function _requireScreened(
+        CreateParams calldata terms,
+        uint256 legIndex,
+        uint8 partyIndex,
+        Opening calldata opening
+    ) private pure {
+        _requireOpening(terms, legIndex, partyIndex, opening);
+        bytes32[] calldata parties = terms.partyHashes;
+        bytes32 entity = TermsLibrary.partyHash(opening.participantId, address(0));
+        uint256 i;
+        while (parties[i] != entity) {
+            if (++i == parties.length) revert EntityNotRegistered(opening.participantId);
+        }
+    }
+
+    function _requireOpening(CreateParams calldata terms, uint256 legIndex, uint8 partyIndex, Opening calldata opening)
+        private
+        pure
+    {
+        if (terms.partyHashes[partyIndex] != TermsLibrary.partyHash(opening.participantId, opening.wallet)) {
+            revert OpeningMismatch(legIndex, partyIndex);
+        }
+    }
+
+    function _requireOnePerLeg(CreateParams calldata terms, Opening[] calldata openings) private pure {
+        if (openings.length != terms.legs.length) revert InvalidOpeningCount(openings.length, terms.legs.length);
     }
 
     function _creditKey(address token, uint256 tokenId, bytes32 partition, address wallet)

@@ -82,6 +82,18 @@ interface IComplianceRegistry {
         bytes calldata signature
     ) external;
 
+    /// @notice Records several attestations under one signature (EIP-712), brought by anybody. All of them count, or none.
+    /// @param issuedAt As for {attestBySignature}, for each of them; so no party occurs twice.
+    /// @param deadline Unix seconds until which the signature may be used.
+    /// @param attester Who signed; a contract signs by ERC-1271.
+    function attestBatchBySignature(
+        Attestation[] calldata attestations,
+        uint40 issuedAt,
+        uint256 deadline,
+        address attester,
+        bytes calldata signature
+    ) external;
+
     /// @notice Registers the parties of a settlement. Only the coordinator.
     function registerParties(bytes32 settlementId, bytes32 attesterSet, bytes32[] calldata partyHashes) external;
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { CreateParams, Settlement } from "../types/SettlementTypes.sol";
+import { CreateParams, Opening, Settlement } from "../types/SettlementTypes.sol";
 import { IGate } from "./IGate.sol";
+import { IMessaging } from "./IMessaging.sol";
 
-/// @title The state machine of settlements: eight states, fixed edges, two compliance gates.
-interface ISettlementCoordinator is IGate {
+/// @title The state machine of settlements: eight states, fixed edges, two compliance gates, one decision for all chains.
+interface ISettlementCoordinator is IGate, IMessaging {
     /// @notice A settlement was created; the terms are the calldata of this transaction.
     event SettlementCreated(bytes32 indexed settlementId, bytes32 termsHash);
 
@@ -15,12 +16,17 @@ interface ISettlementCoordinator is IGate {
     /// @notice The deadline passed before the settlement was decided.
     event SettlementTimedOut(bytes32 indexed settlementId);
 
+    /// @notice A chain was connected; its legs live in `escrow`, whose gate is `gateway`.
+    event ChainConnected(uint64 indexed chainId, uint32 endpointId, address gateway, address escrow);
+
+    /// @notice A chain's PREPARED or EXECUTED (`kind`) counted, for the first time.
+    event VoteCounted(bytes32 indexed settlementId, uint64 indexed chainId, uint8 kind);
+
+    /// @notice A vote had no effect: too late, under other terms, or counted before.
+    event VoteIgnored(bytes32 indexed settlementId, uint64 indexed chainId, uint8 kind);
+
     /// @notice Thrown when the parts were deployed for other counterparts than these.
     error MiswiredDeployment(address registry, address escrow);
-    /// @notice Thrown when a function of the gate is called by anybody but the escrow.
-    error CallerNotEscrow(address caller);
-    /// @notice Thrown when no settlement has this id.
-    error UnknownSettlement(bytes32 settlementId);
     /// @notice Thrown when the id was used before, whatever the terms.
     error SettlementAlreadyExists(bytes32 settlementId);
     /// @notice Thrown when the id is not 16 bytes followed by 16 zero bytes, or is zero.
@@ -29,9 +35,19 @@ interface ISettlementCoordinator is IGate {
     error InvalidDeadline(bytes32 settlementId, uint64 deadline, uint256 latest);
     /// @notice Thrown when there are no legs, or more than `maximum`.
     error InvalidLegCount(uint256 count, uint256 maximum);
-    /// @notice Thrown when a leg lives on another chain or in another escrow than this coordinator's own.
-    error LegNotHere(uint256 legIndex, uint64 chainId, address escrow);
-    /// @notice Thrown for ERC-1400 legs, and for values that name no standard.
+    /// @notice Thrown when a leg's chain is not connected.
+    error ChainNotConnected(uint64 chainId);
+    /// @notice Thrown when a leg names another escrow than the one of its chain.
+    error WrongEscrow(uint256 legIndex, address escrow, address expected);
+    /// @notice Thrown when a chain cannot be connected: zero values, this chain, a chain or endpoint id that is connected already.
+    error InvalidConnection(uint64 chainId, uint32 endpointId);
+    /// @notice Thrown when more than `maximum` chains are to be connected.
+    error TooManyChains(uint256 maximum);
+    /// @notice Thrown when the settlement has no legs on the chain.
+    error ChainNotInSettlement(bytes32 settlementId, uint64 chainId);
+    /// @notice Thrown when a message is asked for that the settlement's state does not call for.
+    error NothingToSend(bytes32 settlementId, uint8 state);
+    /// @notice Thrown for values that name no standard.
     error UnsupportedTokenStandard(uint256 legIndex, uint8 tokenStandard);
     /// @notice Thrown when the token is the zero address, by which the native coin is usually meant.
     error NativeCoinRefused(uint256 legIndex);
@@ -39,7 +55,7 @@ interface ISettlementCoordinator is IGate {
     error InvalidToken(uint256 legIndex, address token);
     /// @notice Thrown when the amount is zero, more than 2^128 - 1, or not one for an ERC-721.
     error InvalidAmount(uint256 legIndex, uint256 amount);
-    /// @notice Thrown when a fungible leg names a token id, or a leg without partitions names a partition.
+    /// @notice Thrown when a fungible leg names a token id, a leg without partitions names a partition, or an ERC-1400 leg names none.
     error InvalidTokenSelector(uint256 legIndex, uint256 tokenId, bytes32 partition);
     /// @notice Thrown when payer and payee are the same, or do not index `partyHashes`.
     error InvalidLegParties(uint256 legIndex, uint8 payer, uint8 payee);
@@ -57,22 +73,12 @@ interface ISettlementCoordinator is IGate {
     error GateClosed(bytes32 settlementId);
     /// @notice Thrown when deposits would open without an anchored decision.
     error ZeroDecisionDigest(bytes32 settlementId);
-    /// @notice Thrown when something that must happen before the deadline comes too late.
-    error DeadlinePassed(bytes32 settlementId, uint64 deadline);
     /// @notice Thrown when a timeout or a refund comes before `dueAt` (unix seconds).
     error TimeoutNotDue(bytes32 settlementId, uint256 dueAt);
-    /// @notice Thrown when the terms brought along are not those of the settlement.
-    error TermsMismatch(bytes32 settlementId, bytes32 expected, bytes32 actual);
-    /// @notice Thrown when deposits are not open.
-    error DepositsNotOpen(bytes32 settlementId, uint8 state);
-    /// @notice Thrown when the leg was paid in before.
-    error LegAlreadyDeposited(bytes32 settlementId, uint256 legIndex);
-    /// @notice Thrown when execution is asked for before every leg is in.
+    /// @notice Thrown when execution is asked for before every leg of this chain is in.
     error LegsMissing(bytes32 settlementId, uint256 depositedBits, uint256 homeLegBits);
-    /// @notice Thrown when the settlement did not fail, so that there is nothing to hand back.
-    error RefundNotAvailable(bytes32 settlementId, uint8 state);
-    /// @notice Thrown when no deposit is left to hand back.
-    error NothingToRefund(bytes32 settlementId);
+    /// @notice Thrown when execution is asked for before every other chain of the settlement has voted PREPARED.
+    error VotesMissing(bytes32 settlementId, uint256 preparedBits, uint256 remoteChainBits);
 
     /// @notice Creates a settlement: emits INSTRUCTED and enters COMPLIANCE_CHECKING. Needs CREATOR_ROLE, so that nobody can squat an id.
     function createSettlement(CreateParams calldata terms) external;
@@ -86,11 +92,44 @@ interface ISettlementCoordinator is IGate {
     function advance(bytes32 settlementId, bytes32 decisionDigest) external;
 
     /// @notice Ends a settlement that is not decided by its deadline. Anybody may call it.
-    /// @dev Due from the deadline on; when every leg is in, only from `messageGrace` seconds later, because then anybody can still execute.
+    /// @dev Due from the deadline on; when every leg of this chain is in, only from `messageGrace` seconds later, because then votes of other
+    /// chains may be on their way, and anybody can still execute.
     function timeout(bytes32 settlementId) external;
 
-    /// @notice Executes a settlement whose legs are all in. Anybody may call it; needed only when the last deposit did not do it.
-    function execute(CreateParams calldata terms) external;
+    /// @notice Pays out the legs of this chain once every leg everywhere is in. Anybody may call it; needed when a vote, not a deposit, was
+    /// last, or when the last deposit did not do it.
+    /// @param openings One for each leg, opening its payee; zeroes for legs on other chains.
+    function execute(CreateParams calldata terms, Opening[] calldata openings) external;
+
+    /// @notice Connects a chain, once. Only the configurator, before the freeze.
+    /// @param chainId EVM chain id.
+    /// @param endpointId LayerZero's id of that chain's endpoint.
+    /// @param gateway The gate of `escrow` there, and the peer of this contract.
+    /// @param escrow Where legs on that chain live.
+    function connect(uint64 chainId, uint32 endpointId, address gateway, address escrow) external;
+
+    /// @notice Sends OPEN: deposits may begin on that chain. Anybody, as often as needed, while deposits are open; the value pays the fee, what
+    /// is too much comes back.
+    function sendOpen(CreateParams calldata terms, uint64 chainId) external payable;
+
+    /// @notice Sends the decision, EXECUTE or ROLLBACK, to a chain of the settlement. Anybody, for ever; value as for {sendOpen}.
+    function sendDecision(bytes32 settlementId, uint64 chainId) external payable;
+
+    /// @notice Native fee of {sendOpen}, in wei.
+    function quoteOpen(CreateParams calldata terms, uint64 chainId) external view returns (uint256 nativeFee);
+
+    /// @notice Native fee of {sendDecision}, in wei.
+    function quoteDecision(bytes32 settlementId, uint64 chainId) external view returns (uint256 nativeFee);
+
+    /// @notice A connected chain; reverts with {ChainNotConnected}.
+    /// @param index Its bit in {Settlement.remoteChainBits}.
+    function remoteChain(uint64 chainId)
+        external
+        view
+        returns (uint32 endpointId, address gateway, address escrow, uint8 index);
+
+    /// @notice How many chains are connected.
+    function remoteChainCount() external view returns (uint256);
 
     /// @notice Stops creation and deposits, nothing else. Needs PAUSER_ROLE.
     function pause() external;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { CreateParams, Leg } from "../types/SettlementTypes.sol";
+import { CreateParams } from "../types/SettlementTypes.sol";
 
 /// @title Hashing of terms and parties, shared by the coordinator and every escrow, so that they cannot disagree.
 library TermsLibrary {
@@ -23,10 +23,5 @@ library TermsLibrary {
     /// @notice The on-chain name of a party: keccak256(abi.encode(participantId, wallet)).
     function partyHash(bytes32 participantId, address wallet) internal pure returns (bytes32) {
         return keccak256(abi.encode(participantId, wallet));
-    }
-
-    /// @notice Whether this escrow, on this chain, holds the leg.
-    function isHeldBy(Leg calldata leg, address escrow) internal view returns (bool) {
-        return leg.escrow == escrow && leg.chainId == block.chainid;
     }
 }

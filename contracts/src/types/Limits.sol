@@ -31,3 +31,8 @@ uint256 constant DEPOSIT_GAS = 400_000;
 uint256 constant EXECUTION_OVERHEAD = 150_000;
 /// @dev Gas of the question whether a token is an ERC-721.
 uint256 constant INTERFACE_PROBE_GAS = 30_000;
+/// @dev Chains that a coordinator can be connected to: each is one bit of a settlement's slot.
+uint256 constant MAX_REMOTE_CHAINS = 16;
+/// @dev Seconds after its deadline from which a prepared settlement on another chain follows the signatures of its parties. Longer than any
+/// outage of messaging that a decision survives, so that signatures and a decision on its way do not compete.
+uint256 constant RELEASE_DELAY = 30 days;

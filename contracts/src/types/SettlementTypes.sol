@@ -79,8 +79,12 @@ struct Attestation {
 /// @param state One of {SettlementState}.
 /// @param deadline Unix seconds.
 /// @param homeLegBits Bit i is set when leg i lives in the escrow of this chain.
-/// @param depositedBits Bit i is set once leg i was paid in. Never cleared.
-/// @param refundedBits Bit i is set once leg i was handed back.
+/// @param depositedBits Bit i is set once leg i was paid in here. Never cleared.
+/// @param refundedBits Bit i is set once leg i was handed back here.
+/// @param remoteChainBits Bit c is set when a leg lives on the chain that was connected as number c, counted from zero.
+/// @param preparedBits Of those, the chains that have voted PREPARED in time.
+/// @param executedBits Of those, the chains that have reported EXECUTED.
+/// @param homeExecuted Whether the legs of this chain were paid out; true at the decision when there are none.
 struct Settlement {
     bytes32 termsHash;
     uint8 state;
@@ -88,6 +92,26 @@ struct Settlement {
     uint32 homeLegBits;
     uint32 depositedBits;
     uint32 refundedBits;
+    uint16 remoteChainBits;
+    uint16 preparedBits;
+    uint16 executedBits;
+    bool homeExecuted;
+}
+
+/// @notice What the gateway of another chain stores of a settlement.
+/// @param termsHash Hash of the terms, as the coordinator's OPEN stated it; zero before, and for ever after a ROLLBACK that overtook OPEN.
+/// @param phase One of {RemotePhase}.
+/// @param deadline Unix seconds.
+/// @param legBits Bit i is set when leg i lives in the escrow of that chain.
+/// @param depositedBits Bit i is set once leg i was paid in. Never cleared.
+/// @param refundedBits Bit i is set once leg i was handed back.
+struct RemoteSettlement {
+    bytes32 termsHash;
+    uint8 phase;
+    uint64 deadline;
+    uint8 legBits;
+    uint8 depositedBits;
+    uint8 refundedBits;
 }
 
 /// @notice On-chain indexes of the eight states.
@@ -108,4 +132,28 @@ library TokenStandard {
     uint8 internal constant ERC721 = 1;
     uint8 internal constant ERC1400 = 2;
     uint8 internal constant ERC3643 = 3;
+}
+
+/// @notice What a gateway knows of a settlement.
+library RemotePhase {
+    uint8 internal constant NONE = 0;
+    uint8 internal constant OPEN = 1;
+    uint8 internal constant PREPARED = 2;
+    uint8 internal constant EXECUTE_DECIDED = 3;
+    uint8 internal constant EXECUTED = 4;
+    uint8 internal constant ROLLED_BACK = 5;
+}
+
+/// @notice Why a gateway let a settlement go.
+library RollbackReason {
+    uint8 internal constant DECISION = 1;
+    uint8 internal constant UNILATERAL = 2;
+    uint8 internal constant COOPERATIVE = 3;
+    uint8 internal constant BEFORE_OPEN = 4;
+}
+
+/// @notice What the parties of a chain that messaging has left alone may agree on.
+library ReleaseOutcome {
+    uint8 internal constant PAY = 1;
+    uint8 internal constant REFUND = 2;
 }
