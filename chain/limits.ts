@@ -7,6 +7,9 @@ export const CHAIN_LIMITS = {
   /** Characters of a node's error text that are kept. */
   rpcErrorLength: 300,
 
+  /** One call of a key management service. Below the time that Postgres lets another process wait for the lock of the nonces (5 s). */
+  signatureTimeoutMs: 3_000,
+
   /** Gas limit = estimate × this / 100: state may change between the estimate and the inclusion. */
   gasMarginPercent: 120n,
   /** Most gas of one transaction (EIP-7825). */
