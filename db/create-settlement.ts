@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 
 import { KeystoneError } from '../domain/errors.ts';
+import type { FeeMode, LegFee, TemplateFee } from '../domain/fees.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { StatedLeg } from '../domain/legs.ts';
 import type { SettlementState } from '../domain/settlement-state.ts';
 import type { SettlementTemplate } from '../domain/templates.ts';
+import type { ChainWallet } from '../domain/wallets.ts';
 import type { JsonValue } from '../keystone/json.ts';
 import { enqueueTemporal } from './outbox.ts';
+import { withParticipants } from './parties.ts';
 import type { Transaction } from './pool.ts';
 import { type LockedSettlement, lockSettlement, recordCreation, recordNotice } from './settlement-events.ts';
 
@@ -16,8 +19,10 @@ export interface OwnParty {
   readonly role: string;
   readonly externalReference: string;
   readonly name?: string | undefined;
-  /** Lower case. */
-  readonly walletAddress: string;
+  /** Lower case; as stated. */
+  readonly walletAddress?: string | undefined;
+  /** For every chain that the party's legs touch, as `resolveWallets` answers them. */
+  readonly wallets: readonly ChainWallet[];
   readonly chainId?: number | undefined;
   /** ISO 3166-1 alpha-3 */
   readonly country?: string | undefined;
@@ -32,13 +37,14 @@ export interface Counterparty {
   readonly counterpartyReference?: string | undefined;
 }
 
-/** A leg whose instrument was looked up on chain. `amount` is in base units. */
+/** A leg whose instrument was looked up on chain. `amount` is in base units: what is paid in, fees included. */
 export interface ResolvedLeg extends StatedLeg {
   readonly partyRole: string;
   readonly payerRole: string;
   readonly payeeRole: string;
   readonly decimals: number;
   readonly amount: bigint;
+  readonly fees: readonly LegFee[];
 }
 
 export interface NewSettlement {
@@ -48,6 +54,10 @@ export interface NewSettlement {
   readonly settlementType: 'single_platform' | 'cross_platform';
   readonly origin: 'direct' | 'instructions';
   readonly template: SettlementTemplate;
+  /** Null when there is no payment leg. */
+  readonly feeMode: FeeMode | null;
+  /** What the template takes of the payment legs, as their fees were computed. */
+  readonly fee?: TemplateFee | undefined;
   readonly tradeReference: string | null;
   readonly state: SettlementState;
   /** ms since epoch */
@@ -66,8 +76,8 @@ export interface NewSettlement {
 export async function insertSettlement(transaction: Transaction, settlement: NewSettlement): Promise<void> {
   await transaction.query(
     `INSERT INTO keystone.settlements (id, environment_id, platform_id, settlement_type, origin, template_slug, template_id,
-       template_version, trade_reference, state, timeout_at, request_id)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+       template_version, fee_mode, fee_basis_points, fee_recipient, trade_reference, state, timeout_at, request_id)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     [
       settlement.id,
       settlement.environmentId,
@@ -77,6 +87,9 @@ export async function insertSettlement(transaction: Transaction, settlement: New
       settlement.template.slug,
       settlement.template.id,
       settlement.template.version,
+      settlement.feeMode,
+      settlement.fee?.basisPoints ?? null,
+      settlement.fee?.recipient ?? null,
       settlement.tradeReference,
       settlement.state,
       new Date(settlement.deadlineMs),
@@ -98,18 +111,21 @@ async function insertOwnRows(transaction: Transaction, settlement: NewSettlement
        SELECT p.id, $1, p.position, $2, $3, p.role, 'confirmed', clock_timestamp()
        FROM jsonb_to_recordset($4) AS p (id uuid, position smallint, role text)
      ), details AS (
-       INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address, chain_id,
-         participant_id, country)
-       SELECT p.id, $1, $2, p.external_reference, p.name, p.wallet_address, p.chain_id, p.participant_id, p.country
-       FROM jsonb_to_recordset($4) AS p (id uuid, external_reference text, name text, wallet_address text, chain_id bigint,
-         participant_id uuid, country text)
+       INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address, chain_id, country)
+       SELECT p.id, $1, $2, p.external_reference, p.name, p.wallet_address, p.chain_id, p.country
+       FROM jsonb_to_recordset($4) AS p (id uuid, external_reference text, name text, wallet_address text, chain_id bigint, country text)
+     ), wallet AS (
+       INSERT INTO keystone.party_wallets (party_id, settlement_id, environment_id, chain_id, purpose, wallet_address, participant_id)
+       SELECT p.id, $1, $2, w.chain_id, w.purpose, w.wallet_address, w.participant_id
+       FROM jsonb_to_recordset($4) AS p (id uuid, wallets jsonb)
+       CROSS JOIN LATERAL jsonb_to_recordset(p.wallets) AS w (chain_id bigint, purpose text, wallet_address text, participant_id uuid)
      ), leg AS (
-       INSERT INTO keystone.legs (id, settlement_id, leg_index, leg_type, instrument_id, token_address, chain_id, token_standard, decimals,
-         quantity, amount, direction, party_role, payer_role, payee_role)
-       SELECT l.id, $1, l.leg_index, l.leg_type, l.instrument_id, lower(l.instrument_id), l.chain_id, l.token_standard, l.decimals,
-         l.quantity, l.amount, l.direction, l.party_role, l.payer_role, l.payee_role
+       INSERT INTO keystone.legs (id, settlement_id, leg_index, leg_type, instrument_id, token_address, chain_id, token_standard, token_id,
+         partition, decimals, quantity, amount, fees, direction, party_role, payer_role, payee_role)
+       SELECT l.id, $1, l.leg_index, l.leg_type, l.instrument_id, lower(l.instrument_id), l.chain_id, l.token_standard, l.token_id,
+         l.partition, l.decimals, l.quantity, l.amount, l.fees, l.direction, l.party_role, l.payer_role, l.payee_role
        FROM jsonb_to_recordset($5) AS l (id uuid, leg_index smallint, leg_type text, instrument_id text, chain_id bigint,
-         token_standard text, decimals smallint, quantity text, amount numeric, direction text, party_role text, payer_role text,
+         token_standard text, token_id numeric, partition text, decimals smallint, quantity text, amount numeric, fees jsonb, direction text, party_role text, payer_role text,
          payee_role text)
      ), leg_details AS (
        INSERT INTO keystone.leg_owner_details (leg_id, settlement_id, environment_id, external_reference)
@@ -138,8 +154,8 @@ function partyRow(party: OwnParty) {
     external_reference: party.externalReference,
     name: party.name,
     wallet_address: party.walletAddress,
+    wallets: withParticipants(party.wallets),
     chain_id: party.chainId,
-    participant_id: randomUUID(),
     country: party.country,
   };
 }
@@ -152,10 +168,13 @@ function legRow(leg: ResolvedLeg, index: number) {
     instrument_id: leg.instrumentId,
     chain_id: leg.chainId,
     token_standard: leg.tokenStandard,
+    token_id: leg.tokenId,
+    partition: leg.partition,
     decimals: leg.decimals,
     quantity: leg.quantity,
     // Text: a JSON number would lose digits.
     amount: leg.amount.toString(),
+    fees: leg.fees,
     direction: leg.direction,
     party_role: leg.partyRole,
     payer_role: leg.payerRole,

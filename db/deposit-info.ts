@@ -38,12 +38,14 @@ interface DepositRow {
 
 // The payer learns its payee's id and wallet through a function that answers it alone, and only while deposits are open.
 const SELECT_DEPOSIT = `SELECT l.leg_index, s.state, s.coordinator_chain_id, s.terms, s.terms_hash, s.timeout_at,
-    d.participant_id AS payer_participant, d.wallet_address AS payer_wallet,
+    payer.participant_id AS payer_participant, payer.wallet_address AS payer_wallet,
     payee.participant_id AS payee_participant, payee.wallet_address AS payee_wallet
   FROM keystone.legs l
   JOIN keystone.settlements s ON s.id = l.settlement_id
   JOIN keystone.parties p ON p.settlement_id = l.settlement_id AND p.role = l.payer_role AND p.environment_id = $2
-  LEFT JOIN keystone.party_details d ON d.party_id = p.id
+  -- 'deposit' comes before 'receive', which stands in for it.
+  LEFT JOIN LATERAL (SELECT w.participant_id, w.wallet_address FROM keystone.party_wallets w
+                     WHERE w.party_id = p.id AND w.chain_id = l.chain_id ORDER BY w.purpose LIMIT 1) payer ON true
   LEFT JOIN LATERAL keystone.payee_of_leg(l.settlement_id, l.leg_index) payee ON true
   WHERE l.settlement_id = $1 AND l.leg_index = $3`;
 

@@ -1,13 +1,15 @@
+import type { FeeMode } from '../domain/fees.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { StatedLeg } from '../domain/legs.ts';
 import type { MatchRefusal } from '../domain/matching.ts';
+import type { ChainWallet } from '../domain/wallets.ts';
 import type { Transaction } from './pool.ts';
 import type { Listed, Page } from './settlements.ts';
 
 export const INSTRUCTION_STATUSES = ['pending_match', 'matched', 'cancelled', 'expired'] as const;
 export type InstructionStatus = (typeof INSTRUCTION_STATUSES)[number];
 
-/** A leg as it is stored: as stated, with what the chain says of its token. `amount`: base units, decimal string. */
+/** A leg as it is stored: as stated, with what the chain says of its token. `amount`: the quantity in base units, without fees. */
 export interface InstructionLeg extends StatedLeg {
   readonly decimals: number;
   readonly amount: string;
@@ -16,11 +18,13 @@ export interface InstructionLeg extends StatedLeg {
 export interface InstructionParty {
   readonly external_reference: string;
   readonly name: string | null;
-  /** Lower case. */
-  readonly wallet_address: string;
+  /** Lower case; as stated. */
+  readonly wallet_address: string | null;
   readonly chain_id: number | null;
   /** ISO 3166-1 alpha-3 */
   readonly country: string | null;
+  /** For every chain that the legs touch. */
+  readonly wallets: readonly ChainWallet[];
 }
 
 export interface InstructionRecord {
@@ -34,6 +38,7 @@ export interface InstructionRecord {
   readonly role: string;
   readonly party: InstructionParty;
   readonly legs: readonly InstructionLeg[];
+  readonly fee_mode: FeeMode | null;
   readonly idempotency_key: string | null;
   readonly match_refusal: MatchRefusal | null;
   readonly timeout_at: Date;
@@ -46,7 +51,7 @@ export interface InstructionRecord {
 // An instruction that nobody matched in time is expired from that moment on, whether or not a sweep has written it down.
 const STATUS = `CASE WHEN i.status = 'pending_match' AND i.expires_at <= clock_timestamp() THEN 'expired' ELSE i.status END`;
 const SELECT = `SELECT i.id, i.environment_id, i.platform_id, i.trade_reference, ${STATUS} AS status, i.settlement_id, i.template_slug,
-  i.role, i.party, i.legs, i.idempotency_key, i.match_refusal, i.timeout_at, i.expires_at, i.created_at, i.updated_at,
+  i.role, i.party, i.legs, i.fee_mode, i.idempotency_key, i.match_refusal, i.timeout_at, i.expires_at, i.created_at, i.updated_at,
   to_char(i.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_key FROM keystone.instructions i`;
 
 export async function readInstruction(transaction: Transaction, id: Uuid): Promise<InstructionRecord | undefined> {
@@ -91,6 +96,8 @@ export interface NewInstruction {
   readonly role: string;
   readonly party: InstructionParty;
   readonly legs: readonly InstructionLeg[];
+  /** As stated or else the template's; null when there is no payment leg. */
+  readonly feeMode: FeeMode | null;
   readonly idempotencyKey?: string | undefined;
   /** ms since epoch; both its deadline and the end of its wait for a match. */
   readonly deadlineMs: number;
@@ -102,8 +109,8 @@ export interface NewInstruction {
 export async function insertInstruction(transaction: Transaction, instruction: NewInstruction): Promise<void> {
   await transaction.query(
     `INSERT INTO keystone.instructions (id, environment_id, platform_id, trade_reference, status, settlement_id, template_slug, role,
-       party, legs, idempotency_key, match_refusal, timeout_at, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)`,
+       party, legs, fee_mode, idempotency_key, match_refusal, timeout_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)`,
     [
       instruction.id,
       instruction.environmentId,
@@ -115,6 +122,7 @@ export async function insertInstruction(transaction: Transaction, instruction: N
       instruction.role,
       JSON.stringify(instruction.party),
       JSON.stringify(instruction.legs),
+      instruction.feeMode,
       instruction.idempotencyKey ?? null,
       instruction.matchRefusal ?? null,
       new Date(instruction.deadlineMs),
@@ -137,6 +145,7 @@ export interface MatchCandidate {
   readonly id: Uuid;
   readonly template_slug: string;
   readonly role: string;
+  readonly fee_mode: FeeMode | null;
   /** Without its owner's references. */
   readonly legs: readonly InstructionLeg[];
   readonly timeout_at: Date;
@@ -154,14 +163,15 @@ export async function lockMatchCandidates(
   ]);
 }
 
-export async function candidateHasWallet(
+/** Whether a leg would be paid by and to the same wallet if this instruction were matched with a side that has these wallets. */
+export async function candidateSharesWallet(
   transaction: Transaction,
   candidateId: Uuid,
-  walletAddress: string,
+  wallets: readonly ChainWallet[],
 ): Promise<boolean> {
-  const rows = await transaction.query<{ same: boolean }>('SELECT keystone.candidate_has_wallet($1, $2) AS same', [
+  const rows = await transaction.query<{ same: boolean }>('SELECT keystone.candidate_shares_wallet($1, $2) AS same', [
     candidateId,
-    walletAddress,
+    JSON.stringify(wallets),
   ]);
   return rows[0]?.same === true;
 }
@@ -174,12 +184,11 @@ export async function adoptMatchedInstruction(
     readonly settlementId: Uuid;
     readonly partyId: Uuid;
     readonly position: number;
-    readonly participantId: Uuid;
   },
 ): Promise<Uuid | undefined> {
   const rows = await transaction.query<{ environment_id: Uuid }>(
-    'SELECT keystone.adopt_matched_instruction($1, $2, $3, $4::smallint, $5) AS environment_id',
-    [adoption.candidateId, adoption.settlementId, adoption.partyId, adoption.position, adoption.participantId],
+    'SELECT keystone.adopt_matched_instruction($1, $2, $3, $4::smallint) AS environment_id',
+    [adoption.candidateId, adoption.settlementId, adoption.partyId, adoption.position],
   );
   return rows[0]?.environment_id;
 }

@@ -46,6 +46,9 @@ export interface SettlementWork extends LockedSettlement {
   readonly template_slug: string;
   readonly template_version: number;
   readonly fee_mode: FeeMode | null;
+  /** With what the fees of the payment legs were computed; null when the template took none. */
+  readonly fee_basis_points: number | null;
+  readonly fee_recipient: string | null;
   readonly trade_reference: string | null;
   readonly coordinator_chain_id: number | null;
   readonly terms_hash: string | null;
@@ -63,7 +66,7 @@ export async function readSettlementWork(
 ): Promise<SettlementWork | undefined> {
   const rows = await transaction.query<SettlementWork>(
     `SELECT s.id, s.state, s.event_sequence, s.event_hash, s.environment_id, s.timeout_at, s.ending_code, s.registered_on_chain,
-            s.needs_attention, s.template_slug, s.template_version, s.fee_mode, s.trade_reference, s.coordinator_chain_id, s.terms_hash, s.terms,
+            s.needs_attention, s.template_slug, s.template_version, s.fee_mode, s.fee_basis_points, s.fee_recipient, s.trade_reference, s.coordinator_chain_id, s.terms_hash, s.terms,
             s.decision_digest, s.created_at,
        (SELECT coalesce(json_agg(json_build_object('id', p.id, 'position', p.position, 'role', p.role, 'environment_id', p.environment_id,
                  'platform_slug', pl.slug, 'status', p.status, 'name', d.name, 'external_reference', d.external_reference,

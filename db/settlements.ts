@@ -1,6 +1,8 @@
+import type { FeeMode, LegFee } from '../domain/fees.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { Direction, LegStatus, LegType, TokenStandard } from '../domain/legs.ts';
 import type { SettlementState } from '../domain/settlement-state.ts';
+import type { ChainWallet } from '../domain/wallets.ts';
 import type { JsonValue } from '../keystone/json.ts';
 import type { Transaction } from './pool.ts';
 
@@ -26,9 +28,11 @@ export interface PartyRecord {
   readonly updated_at: Date;
   readonly external_reference: string | null;
   readonly name: string | null;
-  /** Lower case. */
+  /** Lower case; as stated. */
   readonly wallet_address: string | null;
   readonly chain_id: number | null;
+  /** Null for who may not see them, and before the confirmation. */
+  readonly wallets: readonly ChainWallet[] | null;
   readonly country: string | null;
   /** The reader's own party only: worst check of its latest round. */
   readonly compliance: {
@@ -47,11 +51,14 @@ export interface LegRecord {
   readonly token_address: string;
   readonly chain_id: number;
   readonly token_standard: TokenStandard;
+  readonly token_id: string | null;
+  readonly partition: string | null;
   readonly decimals: number;
   /** Human units, decimal string. */
   readonly quantity: string;
-  /** Base units, decimal string. */
+  /** Base units to be paid in, decimal string. */
   readonly amount: string;
+  readonly fees: readonly LegFee[];
   readonly direction: Direction;
   readonly party_role: string;
   readonly payer_role: string;
@@ -71,6 +78,9 @@ export interface SettlementRecord {
   readonly template_slug: string;
   readonly template_id: Uuid;
   readonly template_version: number;
+  readonly fee_mode: FeeMode | null;
+  readonly fee_basis_points: number | null;
+  readonly fee_recipient: string | null;
   readonly trade_reference: string | null;
   readonly state: SettlementState;
   readonly timeout_at: Date;
@@ -107,17 +117,21 @@ const PARTIES = `(SELECT coalesce(json_agg(json_build_object('id', p.id, 'positi
     'environment_id', p.environment_id, 'status', p.status, 'wallet_address_hint', p.wallet_address_hint,
     'counterparty_reference', p.counterparty_reference, 'confirmed_at', p.confirmed_at, 'created_at', p.created_at,
     'updated_at', p.updated_at, 'external_reference', d.external_reference, 'name', d.name, 'wallet_address', d.wallet_address,
-    'chain_id', d.chain_id, 'country', d.country, 'compliance', (
+    'chain_id', d.chain_id, 'country', d.country, 'wallets', (
+      SELECT json_agg(json_build_object('chain_id', w.chain_id, 'purpose', w.purpose, 'wallet_address', w.wallet_address)
+                      ORDER BY w.chain_id, w.purpose DESC)
+      FROM keystone.party_wallets w WHERE w.party_id = p.id), 'compliance', (
       SELECT json_build_object('status', CASE k.status WHEN 'FAIL' THEN 'failed' WHEN 'FLAGGED' THEN 'flagged' ELSE 'passed' END,
                                'reason_code', k.reason_code, 'simulated', k.simulated)
       FROM keystone.compliance_checks k WHERE k.party_id = p.id
-      ORDER BY k.round DESC, CASE k.status WHEN 'FAIL' THEN 0 WHEN 'FLAGGED' THEN 1 ELSE 2 END, k.kind LIMIT 1)) ORDER BY p.position), '[]')
+      ORDER BY k.round DESC, CASE k.status WHEN 'FAIL' THEN 0 WHEN 'FLAGGED' THEN 1 ELSE 2 END, k.kind, k.chain_id, k.party_hash LIMIT 1)) ORDER BY p.position), '[]')
   FROM keystone.parties p LEFT JOIN keystone.party_details d ON d.party_id = p.id WHERE p.settlement_id = s.id)`;
 
 // The reader's own reference of a leg; an operator, who sees everybody's, gets the initiator's.
 const LEGS = `(SELECT coalesce(json_agg(json_build_object('id', l.id, 'leg_index', l.leg_index, 'leg_type', l.leg_type,
     'instrument_id', l.instrument_id, 'token_address', l.token_address, 'chain_id', l.chain_id, 'token_standard', l.token_standard,
-    'decimals', l.decimals, 'quantity', l.quantity, 'amount', l.amount::text, 'direction', l.direction, 'party_role', l.party_role,
+    'token_id', l.token_id::text, 'partition', l.partition, 'decimals', l.decimals, 'quantity', l.quantity, 'amount', l.amount::text,
+    'fees', l.fees, 'direction', l.direction, 'party_role', l.party_role,
     'payer_role', l.payer_role, 'payee_role', l.payee_role, 'status', l.status, 'created_at', l.created_at, 'updated_at', l.updated_at,
     'external_reference', (SELECT o.external_reference FROM keystone.leg_owner_details o WHERE o.leg_id = l.id
                            ORDER BY o.environment_id <> s.environment_id LIMIT 1)) ORDER BY l.leg_index), '[]')
@@ -125,7 +139,7 @@ const LEGS = `(SELECT coalesce(json_agg(json_build_object('id', l.id, 'leg_index
 
 function selectSettlements(reader: Reader): string {
   return `SELECT s.id, s.environment_id, s.platform_id, s.settlement_type, s.origin, s.template_slug, s.template_id, s.template_version,
-      s.trade_reference, s.state, s.timeout_at, s.ending_code, s.coordinator_chain_id, s.terms_hash, s.decision_digest, s.created_at,
+      s.fee_mode, s.fee_basis_points, s.fee_recipient, s.trade_reference, s.state, s.timeout_at, s.ending_code, s.coordinator_chain_id, s.terms_hash, s.decision_digest, s.created_at,
       s.updated_at, to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_key,
       own.external_reference, own.idempotency_key, c.verdict AS compliance_verdict, c.round AS compliance_round,
       c.decision AS compliance_decision, ${PARTIES} AS parties, ${LEGS} AS legs

@@ -24,6 +24,9 @@ CREATE TABLE keystone.settlements (
   template_version integer NOT NULL,
   -- Who bears the template's fee on the payment legs; null when there is no payment leg. Recorded also while the fee is zero.
   fee_mode text CHECK (fee_mode IN ('seller_pays', 'buyer_pays', 'split')),
+  -- The rate and recipient that the legs' fees were computed with; null when the template took none. Configuration may change later.
+  fee_basis_points smallint CHECK (fee_basis_points > 0),
+  fee_recipient text CHECK (fee_recipient ~ '^0x[0-9a-f]{40}$'),
   trade_reference text,
   state text NOT NULL CHECK (state IN ('AWAITING_CONFIRMATION', 'INSTRUCTED', 'COMPLIANCE_CHECKING', 'COMPLIANCE_CLEARED',
     'AWAITING_DEPOSITS', 'EXECUTING_SWAP', 'FINALIZED', 'ROLLED_BACK', 'TIMED_OUT')),
@@ -44,7 +47,9 @@ CREATE TABLE keystone.settlements (
   attention_detail text,
   request_id text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  CHECK ((fee_basis_points IS NULL) = (fee_recipient IS NULL)),
+  CHECK (fee_basis_points IS NULL OR fee_mode IS NOT NULL)
 );
 CREATE INDEX settlements_by_creation ON keystone.settlements (created_at DESC, id DESC);
 CREATE INDEX settlements_open ON keystone.settlements (timeout_at) WHERE state NOT IN ('FINALIZED', 'ROLLED_BACK', 'TIMED_OUT');
