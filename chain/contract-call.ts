@@ -9,6 +9,8 @@ export interface ContractCall {
   /** Lower-case address. */
   readonly to: string;
   readonly data: string;
+  /** Wei; 0 unless given. Only messages to other chains cost something, and what is too much comes back. */
+  readonly value?: bigint;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface ContractCall {
  * (`contract-errors.ts`); a node that cannot answer is `chain_unavailable`.
  */
 export async function readContract(
-  chain: Chain,
+  chain: Pick<Chain, 'chainId' | 'call'>,
   target: { contract: Interface; address: string },
   name: string,
   values: readonly unknown[],
@@ -24,8 +26,12 @@ export async function readContract(
 ): Promise<unknown> {
   const data = target.contract.encodeFunctionData(name, values);
   const answer = await chain.call({ to: target.address, data }, block).catch((error: unknown) => {
-    if (isRevert(error)) throw revertError(decodeRevert(error.data));
-    throw rpcErrorToKeystone(chain.chainId, 'eth_call', error);
+    throw callError(chain.chainId, error);
   });
   return target.contract.decodeFunctionResult(name, answer)[0] as unknown;
+}
+
+/** The error of the catalogue that a failed `eth_call` means: a refusal by the contract, or a node that cannot answer. */
+export function callError(chainId: number, error: unknown): unknown {
+  return isRevert(error) ? revertError(decodeRevert(error.data)) : rpcErrorToKeystone(chainId, 'eth_call', error);
 }

@@ -4,6 +4,7 @@ import type { ChainArgument, ChainEventRow } from '../db/chain-events.ts';
 import { bytes32ToUuid } from '../domain/ids.ts';
 import { coordinatorInterface } from './coordinator.ts';
 import { escrowInterface } from './escrow.ts';
+import { gatewayInterface } from './gateway.ts';
 import type { ChainLog, IndexedChain } from './provider.ts';
 import { registryInterface } from './registry.ts';
 
@@ -37,6 +38,7 @@ export function decodeLog(chain: IndexedChain, log: ChainLog, blockTimestampMs: 
 function contractAt(chain: IndexedChain, address: string): Interface | undefined {
   if (chain.kind === 'coordinator' && address === chain.coordinator) return coordinatorInterface;
   if (chain.kind === 'coordinator' && address === chain.registry) return registryInterface;
+  if (chain.kind === 'remote' && address === chain.gateway) return gatewayInterface;
   return address === chain.escrow ? escrowInterface : undefined;
 }
 

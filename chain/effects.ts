@@ -2,10 +2,12 @@ import { AbiCoder, type Interface } from 'ethers';
 
 import { type Uuid, uuidToBytes32 } from '../domain/ids.ts';
 import { ON_CHAIN_INDEX, type OnChainState } from '../domain/settlement-state.ts';
-import { coordinatorInterface } from './coordinator.ts';
+import { coordinatorInterface, MESSAGE_KIND, type MessageKind } from './coordinator.ts';
+import { escrowInterface } from './escrow.ts';
+import { gatewayInterface } from './gateway.ts';
 import type { AlreadyDone } from './journal-types.ts';
 import { CHAIN_LIMITS } from './limits.ts';
-import type { Chain, ChainLog, CoordinatorChain, LogQuery } from './provider.ts';
+import type { Chain, ChainLog, CoordinatorChain, IndexedChain, LogQuery, RemoteChain } from './provider.ts';
 import { type Attestation, COMPLIANCE_STATUS, registryInterface } from './registry.ts';
 import { RpcError, unavailable } from './rpc.ts';
 
@@ -52,6 +54,85 @@ export function findAttestation(
       decoded[1] === attestation.referenceHash.toLowerCase()
     );
   });
+}
+
+/** The newest message about the settlement, of one of these kinds, that left `chain` for another one, whoever sent it. */
+export function findMessageSent(
+  chain: IndexedChain,
+  message: { settlementId: Uuid; toChainId: number; kinds: readonly MessageKind[] },
+): Promise<AlreadyDone | undefined> {
+  const [contract, address] =
+    chain.kind === 'coordinator'
+      ? ([coordinatorInterface, chain.coordinator] as const)
+      : ([gatewayInterface, chain.gateway] as const);
+  const topics = [topicOf(contract, 'MessageSent'), uuidToBytes32(message.settlementId), wordOf(message.toChainId)];
+  return findLog(chain, { addresses: [address], topics }, (log) => {
+    const kind: unknown = AbiCoder.defaultAbiCoder().decode(['uint8', 'bytes32'], log.data)[0];
+    return message.kinds.some((name) => kind === BigInt(MESSAGE_KIND[name]));
+  });
+}
+
+/** The transaction in which the coordinator counted a chain's vote. */
+export function findVoteCounted(
+  chain: CoordinatorChain,
+  vote: { settlementId: Uuid; fromChainId: number; kind: 'PREPARED' | 'EXECUTED' },
+): Promise<AlreadyDone | undefined> {
+  const topics = [
+    topicOf(coordinatorInterface, 'VoteCounted'),
+    uuidToBytes32(vote.settlementId),
+    wordOf(vote.fromChainId),
+  ];
+  return findLog(
+    chain,
+    { addresses: [chain.coordinator], topics },
+    (log) => BigInt(log.data) === BigInt(MESSAGE_KIND[vote.kind]),
+  );
+}
+
+/** What a gateway says once about a settlement. */
+export type GatewayFact =
+  | 'RemoteOpened'
+  | 'RemotePrepared'
+  | 'DecisionReceived'
+  | 'RemoteExecuted'
+  | 'RemoteRolledBack'
+  | 'CooperativeRelease';
+
+/** The transaction in which a gateway emitted the event. */
+export function findGatewayFact(
+  chain: RemoteChain,
+  settlementId: Uuid,
+  name: GatewayFact,
+): Promise<AlreadyDone | undefined> {
+  const topics = [topicOf(gatewayInterface, name), uuidToBytes32(settlementId)];
+  return findLog(chain, { addresses: [chain.gateway], topics }, () => true);
+}
+
+/** The transaction that paid this chain's legs out. A payout that the token refused is a credit; a refund's credits are not looked at. */
+export async function findPayout(chain: IndexedChain, settlementId: Uuid): Promise<AlreadyDone | undefined> {
+  if (chain.kind === 'remote') return findGatewayFact(chain, settlementId, 'RemoteExecuted');
+  return (
+    (await findEscrowEvent(chain, settlementId, 'LegReleased')) ??
+    (await findEscrowEvent(chain, settlementId, 'PayoutCredited'))
+  );
+}
+
+/** The newest transaction that handed legs of this chain back; ask only for a settlement that has failed. */
+export async function findRefund(chain: Chain, settlementId: Uuid): Promise<AlreadyDone | undefined> {
+  return (
+    (await findEscrowEvent(chain, settlementId, 'LegRefunded')) ??
+    (await findEscrowEvent(chain, settlementId, 'PayoutCredited'))
+  );
+}
+
+function findEscrowEvent(chain: Chain, settlementId: Uuid, name: string): Promise<AlreadyDone | undefined> {
+  const topics = [topicOf(escrowInterface, name), uuidToBytes32(settlementId)];
+  return findLog(chain, { addresses: [chain.escrow], topics }, () => true);
+}
+
+/** A number as an indexed argument. */
+function wordOf(value: number): string {
+  return `0x${value.toString(16).padStart(64, '0')}`;
 }
 
 function topicOf(contract: Interface, name: string): string {

@@ -1,4 +1,4 @@
-import { Interface, keccak256, toUtf8Bytes } from 'ethers';
+import { Interface, keccak256, type Result, toUtf8Bytes } from 'ethers';
 
 import { complianceRegistryAbi } from '../contracts/generated/abi.ts';
 import { type Uuid, uuidToBytes32 } from '../domain/ids.ts';
@@ -25,6 +25,13 @@ export function referenceHash(referenceId: string): string {
   return keccak256(toUtf8Bytes(referenceId));
 }
 
+/** Whose word opens a gate: at least `threshold` of the attesters say Pass, and none of them says otherwise. */
+export interface AttesterSet {
+  /** Lower-case addresses, ascending. */
+  readonly attesters: readonly string[];
+  readonly threshold: number;
+}
+
 /** Calls of the registry, ready for an attester's journal, and its views about the newest block. */
 export interface RegistryClient {
   readonly address: string;
@@ -34,6 +41,8 @@ export interface RegistryClient {
   isCleared(settlementId: Uuid, partyHash: string): Promise<boolean>;
   /** False for unknown settlements and for settlements without parties. */
   areAllPartiesCleared(settlementId: Uuid): Promise<boolean>;
+  /** Throws `configuration_invalid` for a set that is not registered. `attesterSet` is bytes32. */
+  attesterSetOf(attesterSet: string): Promise<AttesterSet>;
   /** The latest word of one attester about one party; `NONE` when it never spoke. */
   latestOf(settlementId: Uuid, partyHash: string, attester: string): Promise<ComplianceStatusName | 'NONE'>;
 }
@@ -56,8 +65,18 @@ export function createRegistryClient(chain: CoordinatorChain): RegistryClient {
     isCleared: async (id, hash) => (await readContract(chain, target, 'isCleared', [uuidToBytes32(id), hash])) === true,
     areAllPartiesCleared: async (id) =>
       (await readContract(chain, target, 'areAllPartiesCleared', [uuidToBytes32(id)])) === true,
+    attesterSetOf: async (attesterSet) =>
+      toAttesterSet((await readContract(chain, target, 'attesterSetOf', [attesterSet])) as Result),
     latestOf: async (id, hash, attester) =>
       statusOfIndex(await readContract(chain, target, 'latestOf', [uuidToBytes32(id), hash, attester])),
+  };
+}
+
+function toAttesterSet(row: Result): AttesterSet {
+  const [attesters, threshold]: unknown[] = row.toArray();
+  return {
+    attesters: (attesters as Result).toArray().map((attester: unknown) => String(attester).toLowerCase()),
+    threshold: Number(threshold),
   };
 }
 
