@@ -39,6 +39,7 @@ export function createJsonRpcReader(url: string): ChainReader {
       const { number, hash, timestamp } = asRecord(result, method);
       return { number: asCount(number, method), hash: asHex(hash, method), timestamp_s: asCount(timestamp, method) };
     },
+    getCode: async (address) => asHex(await ask('eth_getCode', [address, 'latest']), 'eth_getCode'),
     getTransaction: async (hash) => {
       const method = 'eth_getTransactionByHash';
       const result = await ask(method, [hash]);

@@ -43,6 +43,8 @@ export interface ChainReader {
   readonly getTransactionReceipt: (hash: string) => Promise<ChainReceipt | undefined>;
   readonly getTransaction: (hash: string) => Promise<ChainTransaction | undefined>;
   readonly getBlock: (block: number | string) => Promise<ChainBlock | undefined>;
+  /** hexadecimal; `0x` where there is no contract */
+  readonly getCode: (address: string) => Promise<string>;
   /** hexadecimal return data; rejects when the call reverts */
   readonly call: (call: { readonly to: string; readonly data: string }) => Promise<string>;
 }
@@ -60,6 +62,7 @@ export function guarded(reader: ChainReader): ChainReader {
   return {
     chainId: async () => available(reader.chainId()),
     call: async (call) => available(reader.call(call)),
+    getCode: remembered(reader.getCode),
     getTransaction: remembered(reader.getTransaction),
     getTransactionReceipt: remembered(reader.getTransactionReceipt),
     getBlock: remembered(reader.getBlock),

@@ -26,7 +26,8 @@ export interface PackInput {
 
 /**
  * Composes the pack of a finalised settlement or payment.
- * @throws {TypeError} when the evidence is of other terms than the decisions, or lacks a leg's deposit or payout
+ * @throws {TypeError} when the evidence is of other terms than the decisions, or lacks a leg's deposit or payout, a fee's
+ * log or a remote chain
  */
 export function composePack(input: PackInput): Pack {
   const { decisions } = input;
@@ -34,6 +35,9 @@ export function composePack(input: PackInput): Pack {
   const point = 'terms' in evidence ? evidence.execution : evidence.transfer;
   const subject = subjectOf(firstChain(decisions).decision_object);
   const legs = decidedLegs(decisions);
+  if ('terms' in evidence) {
+    requireComplete(evidence);
+  }
   const settled_legs = settledLegs(subject, legs, evidence);
   const attestation = attestationOf(input, legs, settled_legs, point);
   const settlement_ref = ref(attestation);
@@ -202,6 +206,25 @@ function onchainVerification(
     throw new TypeError('composePack: the evidence is of other terms than the decisions');
   }
   return { ...evidence, terms_hash, decision_set_digest };
+}
+
+/** Evidence that strict verification would refuse is refused while the facts are still at hand. */
+function requireComplete(evidence: SettlementEvidence): void {
+  const { terms, chain_id: home, fees_paid = [], remotes = [] } = evidence;
+  for (const [leg_index, leg] of terms.legs.entries()) {
+    if (leg.chain_id !== home && !remotes.some((remote) => remote.chain_id === leg.chain_id)) {
+      throw new TypeError(`composePack: leg ${leg_index} is on ${leg.chain_id}, of which there is no evidence`);
+    }
+    const found = fees_paid.filter((fee) => fee.leg_index === leg_index).map((fee) => fee.fee_index);
+    if (leg.fees.some((_fee, index) => !found.includes(index)) || found.length !== leg.fees.length) {
+      throw new TypeError(`composePack: the fees of leg ${leg_index} are not the ones that were paid`);
+    }
+  }
+  if (remotes.some((remote) => (remote.decided === undefined) === (remote.released === undefined))) {
+    throw new TypeError(
+      'composePack: a remote chain was decided by a message or by a release, and by one of them only',
+    );
+  }
 }
 
 /** Addresses, hashes and ids reach us in any case; only the lower one is hashed. */

@@ -11,7 +11,7 @@ import { signJws } from './jws.ts';
 import type { SigningKey } from './keys.ts';
 import { DECISION_TYP, MAX_CHAINS, MAX_LEGS, PAYMENT_PROTOCOLS, SETTLEMENT_CHAIN_PREFIX } from './pack-types.ts';
 import type { ComposedDecisions, DecidedChain, DecisionObject, LegSummary, LegTerm } from './pack-types.ts';
-import type { MandateObject, PassportObject, PolicyObject } from './pack-types.ts';
+import type { MandateObject, PassportObject, PolicyFees, PolicyObject } from './pack-types.ts';
 import { type Ref, ref, refOfBytes } from './ref.ts';
 import { isUuid } from './terms.ts';
 
@@ -51,6 +51,8 @@ export interface DecisionsInput {
     readonly template: string;
     readonly template_version: string;
     readonly attester_set?: string;
+    /** of a settlement; the recipient in any case */
+    readonly fees?: PolicyFees;
     readonly rules?: JsonObject;
   };
   readonly legs: readonly LegInput[];
@@ -175,7 +177,7 @@ function composeChain(input: DecisionsInput, chain: ChainInput, legs: LegTerm[],
     canon_version: CANON_VERSION,
     type: 'keystone_policy',
     mandate_ref,
-    ...input.policy,
+    ...policyRules(input.policy),
     ...(input.terms_hash === undefined ? {} : { terms_hash: input.terms_hash }),
   };
   const policy_bound_ref = ref(policy_object);
@@ -206,6 +208,16 @@ function composeChain(input: DecisionsInput, chain: ChainInput, legs: LegTerm[],
     decision_object,
     decision_ref: ref(decision_object),
     decision_signature: { jws, authority_pubkey_b64: input.signing_key.public_key_b64 },
+  };
+}
+
+/** The registry's and the fee recipient's hexadecimal text in the one spelling that gets hashed. */
+function policyRules(policy: DecisionsInput['policy']): DecisionsInput['policy'] {
+  const { attester_set, fees } = policy;
+  return {
+    ...policy,
+    ...(attester_set === undefined ? {} : { attester_set: attester_set.toLowerCase() }),
+    ...(fees === undefined ? {} : { fees: { ...fees, recipient: fees.recipient.toLowerCase() } }),
   };
 }
 
@@ -269,6 +281,7 @@ function checkInput(input: DecisionsInput): void {
     [input.chains.every((chain) => isChainName(chain.name, isSettlement)), 'chain names are of the known set'],
     [input.chains.every((chain) => chain.salt === undefined || SALT.test(chain.salt)), 'a salt is 32 hex digits'],
     [input.chains.every((chain) => chain.confirmed_at_ms <= input.decided_at_ms), 'a mandate precedes its decision'],
+    [input.policy.fees === undefined || isSettlement, 'a fee policy is of a settlement'],
     [input.policy.rules === undefined || isJsonObject(input.policy.rules), 'policy rules are an object'],
   ] as const satisfies readonly (readonly [boolean, string])[];
   const broken = problem.find(([holds]) => !holds);

@@ -34,14 +34,20 @@ export interface TrustedKey extends PublicKey {
   readonly not_after_ms?: number;
 }
 
-/** Addresses that a verifier pins beside the keys, so that a pack cannot bring contracts of its own. */
+/**
+ * Addresses that a verifier pins beside the keys, so that a pack cannot bring contracts of its own. One entry per chain
+ * and deployment: coordinator, registry and escrow on the coordinator's chain, gateway and escrow on any other.
+ */
 export interface TrustedDeployment {
   /** CAIP-2, for example `eip155:11155111` */
   readonly chain_id: string;
   readonly coordinator?: string;
   readonly registry?: string;
+  readonly gateway?: string;
   readonly escrow?: string;
 }
+
+const CONTRACT_ROLES = ['coordinator', 'registry', 'gateway', 'escrow'] as const;
 
 /** Format of `.keystone/trusted-keys.json`. `contracts` is optional. */
 export interface TrustedKeysFile {
@@ -162,9 +168,9 @@ function readTrustedKey(value: unknown): TrustedKey {
 }
 
 function readDeployment(value: unknown): TrustedDeployment {
-  const entry = closedEntry(value, ['chain_id', 'coordinator', 'registry', 'escrow']);
+  const entry = closedEntry(value, ['chain_id', ...CONTRACT_ROLES]);
   const deployment: Record<string, string> = { chain_id: textOf(entry, 'chain_id') };
-  for (const role of ['coordinator', 'registry', 'escrow']) {
+  for (const role of CONTRACT_ROLES) {
     if (entry[role] !== undefined) {
       const address = textOf(entry, role).toLowerCase();
       if (!/^0x[0-9a-f]{40}$/.test(address)) {

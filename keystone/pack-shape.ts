@@ -4,14 +4,12 @@
  */
 
 import type { JsonObject, JsonValue } from './json.ts';
-import { MAX_CHAINS, MAX_LEGS } from './pack-types.ts';
+import { paymentEvidence, settlementEvidence } from './evidence-shape.ts';
+import { FEE_MODES, MAX_CHAINS, MAX_FEES, MAX_LEGS } from './pack-types.ts';
 import { TOKEN_STANDARDS } from './caip.ts';
 import * as shape from './shape.ts';
 import { listOf, objectOf, recordOf } from './shape.ts';
 
-const MAX_ATTESTATIONS = 256;
-const MAX_PARTY_HASHES = 64;
-const MAX_FEES = 16;
 const MAX_FLAGS = 64;
 
 type Kind = 'settlement' | 'payment';
@@ -41,6 +39,13 @@ const summary = objectOf({
   asset: shape.nonEmptyText,
   amount_minor: shape.amount,
   recipient: shape.nonEmptyText,
+});
+
+/** More than the whole amount cannot be charged. */
+const policyFees = objectOf({
+  mode: shape.oneOf([...FEE_MODES]),
+  basis_points: shape.count,
+  recipient: shape.address,
 });
 
 function legMembers(kind: Kind): Record<string, shape.Shape> {
@@ -88,7 +93,11 @@ function chainShape(kind: Kind): shape.Shape {
       template_version: shape.nonEmptyText,
       ...terms,
     },
-    { attester_set: shape.bytes32, rules: shape.freeObject },
+    {
+      attester_set: shape.bytes32,
+      ...(kind === 'settlement' ? { fees: policyFees } : {}),
+      rules: shape.freeObject,
+    },
   );
   const decision = objectOf({
     ...named,
@@ -166,77 +175,6 @@ function settledLegsShape(kind: Kind): shape.Shape {
     legs: listOf(leg, { min: 1, max: kind === 'settlement' ? MAX_LEGS : 1 }),
   });
 }
-
-function pointMembers(kind: Kind): Record<string, shape.Shape> {
-  const hash = kind === 'settlement' ? shape.bytes32 : shape.nonEmptyText;
-  return {
-    chain_id: shape.chainId,
-    tx: hash,
-    log_index: shape.count,
-    block_number: shape.count,
-    block_hash: hash,
-    block_timestamp_s: shape.timeSeconds,
-  };
-}
-
-const termsLeg = objectOf({
-  chain_id: shape.chainId,
-  escrow: shape.address,
-  token: shape.address,
-  token_standard: shape.oneOf([0, 1, 2, 3]),
-  token_id: shape.amount,
-  partition: shape.bytes32,
-  amount_minor: shape.amount,
-  payer: shape.count,
-  payee: shape.count,
-  fees: listOf(objectOf({ recipient: shape.address, amount_minor: shape.amount }), { min: 0, max: MAX_FEES }),
-});
-
-const point = pointMembers('settlement');
-
-const settlementEvidence = objectOf({
-  chain_id: shape.chainId,
-  coordinator: shape.address,
-  registry: shape.address,
-  terms_hash: shape.bytes32,
-  decision_set_digest: shape.bytes32,
-  terms: objectOf({
-    settlement_id: shape.bytes32,
-    attester_set: shape.bytes32,
-    deadline_s: shape.timeSeconds,
-    party_hashes: listOf(shape.bytes32, { min: 1, max: MAX_PARTY_HASHES }),
-    legs: listOf(termsLeg, { min: 1, max: MAX_LEGS }),
-  }),
-  openings: listOf(objectOf({ party_index: shape.count, participant_id: shape.bytes32, wallet: shape.address }), {
-    min: 0,
-    max: MAX_PARTY_HASHES,
-  }),
-  created: objectOf(point),
-  attestations: listOf(
-    objectOf({
-      ...point,
-      party_hash: shape.bytes32,
-      attester: shape.address,
-      status: shape.oneOf([1, 2, 3]),
-      reference_hash: shape.bytes32,
-      issued_at_s: shape.timeSeconds,
-    }),
-    { min: 1, max: MAX_ATTESTATIONS },
-  ),
-  anchor: objectOf(point),
-  deposits: listOf(objectOf({ ...point, leg_index: shape.count }), { min: 1, max: MAX_LEGS }),
-  execution: objectOf(point),
-  payouts: listOf(objectOf({ ...point, leg_index: shape.count, kind: shape.oneOf(['released', 'credited']) }), {
-    min: 1,
-    max: MAX_LEGS,
-  }),
-  finalised: objectOf(point),
-});
-
-const paymentEvidence = objectOf(
-  { chain_id: shape.chainId, decision_set_digest: shape.bytes32, transfer: objectOf(pointMembers('payment')) },
-  { anchor: objectOf({ carrier: shape.nonEmptyText, digest: shape.nonEmptyText }) },
-);
 
 function packShape(kind: Kind): shape.Shape {
   return objectOf(

@@ -24,6 +24,16 @@ export const SETTLEMENT_CHAIN_PREFIX = 'dvp:';
 export const MAX_CHAINS = 16;
 /** Every leg with its fees is in one preimage, and a preimage is at most 64 KiB. */
 export const MAX_LEGS = 32;
+/** Fees of one leg. */
+export const MAX_FEES = 16;
+/** Chains beside the coordinator's. */
+export const MAX_REMOTE_CHAINS = 16;
+/** Members of an attester set. */
+export const MAX_ATTESTERS = 16;
+
+/** Who bears a fee: it is deducted from what the seller gets, added to what the buyer pays, or halved. */
+export const FEE_MODES = ['seller_pays', 'buyer_pays', 'split'] as const;
+export type FeeMode = (typeof FEE_MODES)[number];
 
 export type LegType = 'asset_delivery' | 'payment';
 
@@ -96,7 +106,16 @@ export interface PolicyObject {
   /** bytes32 of the registry's attester set */
   readonly attester_set?: string;
   readonly terms_hash?: string;
+  /** what is charged on each payment leg */
+  readonly fees?: PolicyFees;
   readonly rules?: JsonObject;
+}
+
+export interface PolicyFees {
+  readonly mode: FeeMode;
+  /** hundredths of a percent of the agreed amount, rounded down to the base unit */
+  readonly basis_points: number;
+  readonly recipient: string;
 }
 
 export interface DecisionObject {

@@ -3,29 +3,31 @@
  * the pack's decisions and terms, byte for byte, and looked for at the place that the pack names.
  */
 
-import { callData, expectedLog } from './abi.ts';
+import { expectedLog } from './abi.ts';
 import { evmChainNumber } from './caip.ts';
-import { type ChainBlock, type ChainReader, ChainUnavailable, guarded, isExactly } from './chain-reader.ts';
-import type { LegTerm, LogPoint, Pack, SettlementEvidence } from './pack-types.ts';
-import { type Findings, shown } from './report.ts';
 import {
-  type Expectation,
-  TRANSFER_EVENT,
-  feesOf,
-  movedToken,
-  settlementExpectations,
-} from './onchain-expectations.ts';
-import { settlementEvidence } from './pack-view.ts';
+  type ChainBlock,
+  type ChainLog,
+  type ChainReader,
+  ChainUnavailable,
+  guarded,
+  isExactly,
+} from './chain-reader.ts';
+import { checkContracts } from './onchain-contracts.ts';
+import { type Expectation, feesOf, netAmount, settlementExpectations } from './onchain-expectations.ts';
+import { type Movement, TRANSFER_EVENT, isMovement, movementEvent } from './onchain-tokens.ts';
+import type { LegTerm, LogPoint, Pack } from './pack-types.ts';
+import { allPoints, settlementEvidence } from './pack-view.ts';
+import { type Findings, shown } from './report.ts';
+import { latestTimeMs } from './verify-order.ts';
 
 /** Readers by CAIP-2 chain id. */
 export type ChainReaders = Readonly<Record<string, ChainReader>>;
 
-const FINALIZED_STATE = 5n;
-
 /** Checks against every chain that a reader was given for; says which could not be asked. */
 export async function checkOnChain(pack: Pack, readers: ChainReaders | undefined, findings: Findings): Promise<void> {
   const isSettlement = pack.kind === 'settlement';
-  const points = isSettlement ? settlementPoints(settlementEvidence(pack)) : transferPoints(pack);
+  const points = isSettlement ? allPoints(settlementEvidence(pack)) : transferPoints(pack);
   const chains = [...new Set(points.map((point) => point.chain_id))];
   for (const chain of chains) {
     const reader = readers?.[chain];
@@ -53,11 +55,6 @@ async function asked(name: string, findings: Findings, work: () => Promise<void>
     findings.open(name, `the chain could not be asked: ${shown(error.message)}`);
     findings.missing.push(`an answer from the chain (${name})`);
   }
-}
-
-function settlementPoints(evidence: SettlementEvidence): LogPoint[] {
-  const { created, attestations, anchor, deposits, execution, payouts, finalised } = evidence;
-  return [created, ...attestations, anchor, ...deposits, execution, ...payouts, finalised];
 }
 
 function transferPoints(pack: Pack): LogPoint[] {
@@ -142,7 +139,9 @@ async function checkBlocks(
     if (final === undefined || number > final.number) {
       unfinal.push(number);
     }
-    if (!beforeDecision.has(number) && block !== undefined && decidedMs >= block.timestamp_s * 1000) {
+    const { chain_id: home } = pack.onchain_verification;
+    const latestMs = latestTimeMs({ chain_id: chain, block_timestamp_s: block?.timestamp_s ?? 0 }, home);
+    if (!beforeDecision.has(number) && block !== undefined && decidedMs >= latestMs) {
       tooEarly.push(number);
     }
   }
@@ -187,32 +186,70 @@ async function checkExpectation(expectation: Expectation, reader: ChainReader, f
   findings.holds(name, isPlaced && isThere, detail, isPlaced ? log : { ...receipt, logs: receipt.logs.length });
 }
 
-/** The escrow's own event is the escrow's word; the token's Transfer is the money. */
+/** The token's own words for every deposit and payout of the chain. */
 async function checkTokens(pack: Pack, chain: string, reader: ChainReader, findings: Findings): Promise<void> {
   const evidence = settlementEvidence(pack);
-  for (const payout of evidence.payouts.filter((entry) => entry.chain_id === chain)) {
-    const leg = pack.settled_legs.legs.find((candidate) => candidate.leg_index === payout.leg_index);
-    if (leg === undefined) {
-      continue;
+  // One Transfer cannot be the money of two payouts, though two equal ones look the same.
+  const taken = new Set<string>();
+  for (const leg of pack.settled_legs.legs.filter((candidate) => candidate.chain_id === chain)) {
+    const escrow = leg.escrow ?? '';
+    const deposit = evidence.deposits.find((entry) => entry.leg_index === leg.leg_index);
+    const payout = evidence.payouts.find((entry) => entry.leg_index === leg.leg_index);
+    if (deposit !== undefined) {
+      const movement = { leg, from: leg.payer, to: escrow, amount: BigInt(leg.amount_minor) };
+      await checkMovement(
+        `on chain: leg ${leg.leg_index} token came in`,
+        deposit.tx,
+        movement,
+        taken,
+        reader,
+        findings,
+      );
     }
-    if (leg.fees.length > 0) {
+    if (leg.fees.length > 0 && evidence.fees_paid === undefined && payout !== undefined) {
       await checkFees(leg, payout.tx, evidence.terms.settlement_id, reader, findings);
     }
-    const name = `on chain: leg ${payout.leg_index} moved its token`;
-    if (payout.kind === 'credited') {
+    const name = `on chain: leg ${leg.leg_index} moved its token`;
+    if (payout?.kind === 'credited') {
       findings.open(name, 'the token refused the transfer; the payee holds a credit in the escrow');
-      continue;
+    } else if (payout !== undefined) {
+      const movement = { leg, from: escrow, to: leg.payee, amount: netAmount(leg) };
+      await checkMovement(name, payout.tx, movement, taken, reader, findings);
     }
-    const expected = movedToken(leg);
-    await asked(name, findings, async () => {
-      const receipt = await reader.getTransactionReceipt(payout.tx);
-      findings.holds(
-        name,
-        receipt?.logs.some((log) => isExactly(log, expected)) === true,
-        `${TRANSFER_EVENT} from the escrow to the payee, net of fees`,
-      );
-    });
   }
+  for (const fee of evidence.fees_paid?.filter((entry) => entry.chain_id === chain) ?? []) {
+    const leg = pack.settled_legs.legs.find((candidate) => candidate.leg_index === fee.leg_index);
+    const name = `on chain: leg ${fee.leg_index} fee ${fee.fee_index} moved its token`;
+    if (leg !== undefined && fee.kind === 'released') {
+      const movement = { leg, from: leg.escrow ?? '', to: fee.recipient, amount: BigInt(fee.amount_minor) };
+      await checkMovement(name, fee.tx, movement, taken, reader, findings);
+    } else {
+      findings.open(name, 'the token refused the transfer; the recipient holds a credit in the escrow');
+    }
+  }
+}
+
+async function checkMovement(
+  name: string,
+  tx: string,
+  movement: Movement,
+  taken: Set<string>,
+  reader: ChainReader,
+  findings: Findings,
+): Promise<void> {
+  await asked(name, findings, async () => {
+    const receipt = await reader.getTransactionReceipt(tx);
+    const place = (log: ChainLog): string => `${tx} ${log.logIndex}`;
+    const log = receipt?.logs.find((candidate) => isMovement(candidate, movement) && !taken.has(place(candidate)));
+    if (log !== undefined) {
+      taken.add(place(log));
+    }
+    findings.holds(
+      name,
+      log !== undefined,
+      `${movementEvent(movement.leg)}: the exact amount from the one to the other`,
+    );
+  });
 }
 
 async function checkFees(
@@ -230,65 +267,6 @@ async function checkFees(
     );
     findings.holds(name, wanting.length === 0, 'FeePaid, or PayoutCredited, for each fee of the terms', wanting);
   });
-}
-
-/** What the contracts say today: their wiring, the state, the opened wallets, the gate. */
-async function checkContracts(pack: Pack, chain: string, reader: ChainReader, findings: Findings): Promise<void> {
-  const evidence = settlementEvidence(pack);
-  const id = evidence.terms.settlement_id;
-  const read = async (to: string, data: string): Promise<bigint> => wordOf(await reader.call({ to, data }));
-  if (chain === evidence.chain_id) {
-    const { coordinator, registry } = evidence;
-    findings.holds(
-      'on chain: the coordinator asks this registry',
-      (await read(coordinator, callData('registry()'))) === BigInt(registry),
-      'registry() of the coordinator',
-    );
-    findings.equal(
-      'on chain: the coordinator says FINALIZED',
-      FINALIZED_STATE,
-      await read(coordinator, callData('stateOf(bytes32)', id)),
-      'stateOf',
-    );
-    const cleared = await read(registry, callData('areAllPartiesCleared(bytes32)', id));
-    const gate = 'on chain: all parties are cleared today';
-    if (cleared === 1n) {
-      findings.holds(gate, true, 'areAllPartiesCleared');
-    } else {
-      findings.open(gate, 'areAllPartiesCleared is false today: an attester took its word back after the settlement');
-    }
-  }
-  for (const [index, leg] of pack.settled_legs.legs.entries()) {
-    if (leg.chain_id === chain) {
-      await checkOpenedWallets(index, leg, evidence, read, findings);
-    }
-  }
-}
-
-async function checkOpenedWallets(
-  index: number,
-  leg: LegTerm,
-  evidence: SettlementEvidence,
-  read: (to: string, data: string) => Promise<bigint>,
-  findings: Findings,
-): Promise<void> {
-  const term = evidence.terms.legs[index];
-  const escrow = leg.escrow ?? '';
-  const opened = async (party: number | undefined): Promise<bigint> =>
-    read(escrow, callData('openedWallet(bytes32,uint256)', evidence.terms.settlement_id, BigInt(party ?? 0)));
-  findings.holds(
-    `on chain: leg ${index} wallets are the screened ones`,
-    (await opened(term?.payer)) === BigInt(leg.payer) && (await opened(term?.payee)) === BigInt(leg.payee),
-    'openedWallet of payer and payee in the escrow',
-  );
-  if (leg.chain_id === evidence.chain_id) {
-    findings.holds(
-      `on chain: leg ${index} escrow asks this coordinator`,
-      (await read(escrow, callData('coordinator()'))) === BigInt(evidence.coordinator) &&
-        (await read(evidence.coordinator, callData('escrow()'))) === BigInt(escrow),
-      'coordinator() of the escrow and escrow() of the coordinator',
-    );
-  }
 }
 
 /** A payment: the token's Transfer to the recipient for the decided amount, at the named place. */
@@ -322,11 +300,4 @@ async function checkPaymentTransfer(
       'eth_getTransactionByHash and the receipt agree',
     );
   });
-}
-
-function wordOf(returned: string): bigint {
-  if (!/^0x[0-9a-fA-F]{64}$/.test(returned)) {
-    throw new ChainUnavailable('the contract did not answer with one word');
-  }
-  return BigInt(returned);
 }

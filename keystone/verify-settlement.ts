@@ -1,4 +1,4 @@
-/** The settlement itself, offline: attestation, terms, parties, and that the recorded stages come in order. */
+/** The settlement itself, offline: attestation, terms, and what the evidence says about parties, amounts, order and contracts. */
 
 import { TOKEN_STANDARDS, accountId, assetId } from './caip.ts';
 import { CANON_VERSION } from './canonical.ts';
@@ -11,9 +11,11 @@ import { headlineLeg } from './compose.ts';
 import { decidedTerms, sameData, settlementEvidence } from './pack-view.ts';
 import { ref } from './ref.ts';
 import type { Findings } from './report.ts';
-import { hashTerms, partyHash, uuidToBytes32 } from './terms.ts';
-
-const PASS = 1;
+import { hashTerms, uuidToBytes32 } from './terms.ts';
+import { checkAmounts } from './verify-amounts.ts';
+import { checkContractsOf } from './verify-contracts.ts';
+import { checkOrder } from './verify-order.ts';
+import { checkParties } from './verify-parties.ts';
 
 export function checkSettlement(
   pack: Pack,
@@ -40,10 +42,11 @@ export function checkSettlement(
   if (pack.kind === 'settlement') {
     const evidence = settlementEvidence(pack);
     checkTerms(pack, evidence, findings);
-    checkParties(pack, evidence, findings);
-    checkPositions(pack, evidence, findings);
+    checkExecutionPoint(pack, evidence, findings);
+    checkParties(pack, evidence, names, findings);
+    checkAmounts(pack, evidence, names, findings);
     checkOrder(pack, evidence, names, findings);
-    checkPinnedContracts(pack, evidence, keys, findings);
+    checkContractsOf(pack, evidence, keys, findings);
   } else {
     checkPayment(pack, findings);
   }
@@ -140,70 +143,7 @@ function termsView(_terms: SettlementTerms, index: number, leg: SettlementTerms[
   return { leg_index: index, token_standard: TOKEN_STANDARDS[standard] ?? 'unknown', ...rest };
 }
 
-/** Only screened wallets pay and are paid: each wallet opens its leg's party hash, each party hash has a Pass. */
-function checkParties(pack: Pack, evidence: SettlementEvidence, findings: Findings): void {
-  const { terms, openings } = evidence;
-  const opened = (index: number, wallet: string): boolean =>
-    openings.some(
-      (opening) =>
-        opening.party_index === index &&
-        opening.wallet === wallet &&
-        partyHash(opening.participant_id, wallet) === terms.party_hashes[index] &&
-        terms.party_hashes.includes(partyHash(opening.participant_id, '0x0')),
-    );
-  if (openings.length === 0) {
-    findings.open('wallets open their party hashes', 'the pack carries no openings');
-  } else {
-    findings.holds(
-      'wallets open their party hashes',
-      pack.settled_legs.legs.every((leg, index) => {
-        const term = terms.legs[index];
-        return term !== undefined && opened(term.payer, leg.payer) && opened(term.payee, leg.payee);
-      }),
-      'keccak256(participant, wallet) is registered, and so is the participant’s entity check',
-    );
-  }
-  const latest = new Map<string, number>();
-  const attestationsBefore = evidence.attestations
-    .filter((attestation) => isBefore(attestation, evidence.anchor))
-    .toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
-  for (const attestation of attestationsBefore) {
-    latest.set(`${attestation.party_hash} ${attestation.attester}`, attestation.status);
-  }
-  findings.holds(
-    'every party was cleared before the decision was anchored',
-    terms.party_hashes.every((hash) => {
-      const words = [...latest].filter(([key]) => key.startsWith(hash)).map(([, status]) => status);
-      return words.length > 0 && words.every((status) => status === PASS);
-    }),
-    'the latest word of each attester about each party hash is Pass, and there is one',
-  );
-}
-
-/** Position on one chain; logs of different chains have no order. */
-export function isBefore(a: LogPoint, b: LogPoint): boolean {
-  return a.chain_id === b.chain_id && (a.block_number - b.block_number || a.log_index - b.log_index) < 0;
-}
-
-function positions(points: readonly (LogPoint & { leg_index: number })[]): unknown {
-  return points
-    .toSorted((a, b) => a.leg_index - b.leg_index)
-    .map(({ leg_index, chain_id, tx, log_index }) => ({ leg_index, chain_id, tx, log_index }));
-}
-
-function checkPositions(pack: Pack, evidence: SettlementEvidence, findings: Findings): void {
-  const settled = (member: 'deposit' | 'payout'): unknown =>
-    pack.settled_legs.legs.map((leg) => ({ leg_index: leg.leg_index, chain_id: leg.chain_id, ...leg[member] }));
-  findings.holds(
-    'settled legs name the recorded deposits',
-    sameData(positions(evidence.deposits), settled('deposit')),
-    'one deposit per leg, on the leg’s chain',
-  );
-  findings.holds(
-    'settled legs name the recorded payouts',
-    sameData(positions(evidence.payouts), settled('payout')),
-    'one payout per leg, on the leg’s chain',
-  );
+function checkExecutionPoint(pack: Pack, evidence: SettlementEvidence, findings: Findings): void {
   findings.equal(
     'tx is the recorded execution',
     evidence.execution.tx,
@@ -224,57 +164,6 @@ function isBlockOf(pack: Pack, point: LogPoint): boolean {
     hash: point.block_hash,
     timestamp_s: point.block_timestamp_s,
   });
-}
-
-function checkOrder(pack: Pack, evidence: SettlementEvidence, names: readonly string[], findings: Findings): void {
-  const { created, anchor, execution, finalised, attestations, deposits, payouts, chain_id: home } = evidence;
-  const homeOnly = <P extends LogPoint>(points: readonly P[]): P[] => points.filter((point) => point.chain_id === home);
-  findings.holds(
-    'stages happened in order',
-    [created, anchor, execution, finalised, ...attestations].every((point) => point.chain_id === home) &&
-      attestations.every((point) => isBefore(created, point)) &&
-      isBefore(created, anchor) &&
-      isBefore(anchor, execution) &&
-      homeOnly(deposits).every((point) => isBefore(anchor, point) && isBefore(point, execution)) &&
-      homeOnly(payouts).every((point) => isBefore(execution, point) && isBefore(point, finalised)),
-    'created, attested, decided, deposited, executed, paid out, finalised: by block and log on the coordinator’s chain',
-  );
-  const decidedMs = Math.max(...names.map((name) => pack.protocols[name]?.decision_object.decided_at_ms ?? 0));
-  findings.holds(
-    'decisions precede the block that anchors them',
-    decidedMs < anchor.block_timestamp_s * 1000,
-    'decided_at_ms < time of the anchoring block',
-    decidedMs,
-  );
-  findings.holds(
-    'decisions precede every deposit',
-    deposits.every((deposit) => decidedMs < deposit.block_timestamp_s * 1000),
-    'decided_at_ms < time of the deposit’s block, on every chain',
-    decidedMs,
-  );
-}
-
-function checkPinnedContracts(
-  pack: Pack,
-  evidence: SettlementEvidence,
-  keys: TrustedKeysFile | undefined,
-  findings: Findings,
-): void {
-  const name = 'contracts are the pinned ones';
-  if (keys?.contracts === undefined) {
-    findings.open(name, 'no contract addresses are pinned: that these contracts are Keystone’s rests on the signature');
-    return;
-  }
-  const { contracts } = keys;
-  const isPinned = (chain: string, role: 'coordinator' | 'registry' | 'escrow', address: string): boolean =>
-    contracts.some((entry) => entry.chain_id === chain && entry[role] === address);
-  findings.holds(
-    name,
-    isPinned(evidence.chain_id, 'coordinator', evidence.coordinator) &&
-      isPinned(evidence.chain_id, 'registry', evidence.registry) &&
-      pack.settled_legs.legs.every((leg) => isPinned(leg.chain_id, 'escrow', leg.escrow ?? '')),
-    'coordinator, registry and every leg’s escrow',
-  );
 }
 
 function checkPayment(pack: Pack, findings: Findings): void {

@@ -206,7 +206,10 @@ describe('with a reader of the chain', () => {
   it('an honest settlement is valid and nothing stays open but the pinned contracts', async () => {
     const report = await verify(simulatedChain().reader);
     expect(refuted(report.checks)).toEqual([]);
-    expect([report.verdict, report.not_checked]).toEqual(['valid', ['contracts are the pinned ones']]);
+    expect([report.verdict, report.not_checked]).toEqual([
+      'valid',
+      ['fees follow the policy', 'contracts are the pinned ones'],
+    ]);
   });
 
   it('another chain behind the address is refuted', async () => {
@@ -262,15 +265,20 @@ describe('with a reader of the chain', () => {
     ['1', 0, 'on chain: settlement created under these terms'],
     ['2', 2, 'on chain: attestation 2 recorded'],
     ['3', 1, 'on chain: decision set digest anchored'],
-    ['4', 1, 'on chain: leg 0 deposited'],
-    ['5', 1, 'on chain: leg 1 deposited'],
-    ['5', 2, 'on chain: execution recorded'],
-    ['5', 3, 'on chain: leg 0 moved its token'],
-    ['5', 4, 'on chain: leg 0 paid out'],
-    ['5', 6, 'on chain: leg 1 fees paid'],
-    ['5', 7, 'on chain: leg 1 moved its token'],
-    ['5', 8, 'on chain: leg 1 paid out'],
-    ['5', 9, 'on chain: settlement finalised'],
+    ['4', 0, 'on chain: leg 0 token came in'],
+    ['4', 1, 'on chain: leg 0 wallets opened'],
+    ['4', 2, 'on chain: leg 0 deposited'],
+    ['5', 0, 'on chain: leg 1 token came in'],
+    ['5', 1, 'on chain: leg 1 wallets opened'],
+    ['5', 2, 'on chain: leg 1 deposited'],
+    ['5', 3, 'on chain: execution recorded'],
+    ['5', 4, 'on chain: leg 0 moved its token'],
+    ['5', 5, 'on chain: leg 0 paid out'],
+    ['5', 6, 'on chain: leg 1 fee 0 moved its token'],
+    ['5', 7, 'on chain: leg 1 fee 0 paid'],
+    ['5', 8, 'on chain: leg 1 moved its token'],
+    ['5', 9, 'on chain: leg 1 paid out'],
+    ['5', 10, 'on chain: settlement finalised'],
   ])('transaction %s log %i: emitter, topic and data are compared (%s)', async (tx, logIndex, name) => {
     const hash = `0x${tx.padStart(64, '0')}`;
     const lies = [
@@ -296,7 +304,6 @@ describe('with a reader of the chain', () => {
   it.each([
     ['registry', 'on chain: the coordinator asks this registry'],
     ['stateOf', 'on chain: the coordinator says FINALIZED'],
-    ['openedWallet', 'on chain: leg 0 wallets are the screened ones'],
     ['coordinator', 'on chain: leg 0 escrow asks this coordinator'],
   ])('a contract whose %s answers otherwise is refuted', async (view, name) => {
     const chain = simulatedChain();

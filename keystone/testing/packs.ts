@@ -1,4 +1,7 @@
-/** Synthetic, valid packs for tests: a settlement of two legs with a fee, and a payment over the four protocols. */
+/**
+ * Synthetic, valid packs for tests: a settlement of two legs with a fee on one chain, and a payment over the four
+ * protocols. The settlement across two chains is in cross-chain.ts.
+ */
 
 import {
   type ComposedDecisions,
@@ -20,14 +23,15 @@ import {
   uuidToBytes32,
 } from '../pack.ts';
 import type { TrustedKeysFile } from '../keys.ts';
+import { attesterSetId } from '../verify-parties.ts';
 
 export const HOME_CHAIN = 'eip155:11155111';
 export const DECIDED_AT_MS = 1_790_000_000_500;
 export const SETTLEMENT_ID = '0b6ee4a5-1e0a-4d51-9b59-6b51b1f7a001';
 export const PAYMENT_ID = '7f1e6f0e-9a51-4f8c-8f0e-3f2a9d0c4b11';
 
-const address = (digit: string): string => `0x${digit.repeat(40)}`;
-const bytes32 = (digits: string): string => `0x${digits.padStart(64, '0')}`;
+export const address = (digit: string): string => `0x${digit.repeat(40)}`;
+export const bytes32 = (digits: string): string => `0x${digits.padStart(64, '0')}`;
 
 export const COORDINATOR = address('c');
 export const REGISTRY = address('d');
@@ -38,9 +42,10 @@ export const ATTESTER = address('a');
 export const SELLER_WALLET = address('1');
 export const BUYER_WALLET = address('2');
 export const FEE_WALLET = address('3');
-const SELLER_ID = uuidToBytes32('11111111-1111-4111-8111-111111111111');
-const BUYER_ID = uuidToBytes32('22222222-2222-4222-8222-222222222222');
-const ZERO_WALLET = `0x${'0'.repeat(40)}`;
+export const SELLER_ID = uuidToBytes32('11111111-1111-4111-8111-111111111111');
+export const BUYER_ID = uuidToBytes32('22222222-2222-4222-8222-222222222222');
+const ATTESTERS = { attesters: [ATTESTER], threshold: 1 };
+export const ZERO_WALLET = `0x${'0'.repeat(40)}`;
 
 export function testKey(digit = '7'): SigningKey {
   return signingKeyFromSeed(digit.repeat(64));
@@ -82,7 +87,7 @@ export const legs: readonly LegInput[] = [
 
 export const terms: SettlementTerms = {
   settlement_id: uuidToBytes32(SETTLEMENT_ID),
-  attester_set: bytes32('5e7'),
+  attester_set: attesterSetId(ATTESTERS),
   deadline_s: 1_790_003_600,
   party_hashes: [
     partyHash(SELLER_ID, ZERO_WALLET),
@@ -117,15 +122,18 @@ export function point(block: number, log_index: number, tx: string): LogPoint {
 }
 
 export function settlementEvidence(): SettlementEvidence {
+  const cash = BigInt(legs[1]?.amount_minor ?? 0);
+  const fee = 250_000n;
   return {
     chain_id: HOME_CHAIN,
     coordinator: COORDINATOR,
     registry: REGISTRY,
     terms,
     openings: [
-      { party_index: 1, participant_id: SELLER_ID, wallet: SELLER_WALLET },
-      { party_index: 3, participant_id: BUYER_ID, wallet: BUYER_WALLET },
+      { party_index: 1, participant_id: SELLER_ID, wallet: SELLER_WALLET, chain_id: HOME_CHAIN, role: 'seller' },
+      { party_index: 3, participant_id: BUYER_ID, wallet: BUYER_WALLET, chain_id: HOME_CHAIN, role: 'buyer' },
     ],
+    attester_set: ATTESTERS,
     created: point(98, 0, '1'),
     attestations: terms.party_hashes.map((party_hash, index) => ({
       ...point(99, index, '2'),
@@ -137,19 +145,29 @@ export function settlementEvidence(): SettlementEvidence {
     })),
     anchor: point(101, 1, '3'),
     deposits: [
-      { ...point(102, 1, '4'), leg_index: 0 },
-      { ...point(103, 1, '5'), leg_index: 1 },
+      { ...point(102, 2, '4'), leg_index: 0, amount_minor: legs[0]?.amount_minor ?? '', opened_log_index: 1 },
+      { ...point(103, 2, '5'), leg_index: 1, amount_minor: String(cash), opened_log_index: 1 },
     ],
-    execution: point(103, 2, '5'),
+    execution: point(103, 3, '5'),
     payouts: [
-      { ...point(103, 4, '5'), leg_index: 0, kind: 'released' },
-      { ...point(103, 8, '5'), leg_index: 1, kind: 'released' },
+      { ...point(103, 5, '5'), leg_index: 0, kind: 'released', amount_minor: legs[0]?.amount_minor ?? '' },
+      { ...point(103, 9, '5'), leg_index: 1, kind: 'released', amount_minor: String(cash - fee) },
     ],
-    finalised: point(103, 9, '5'),
+    fees_paid: [
+      {
+        ...point(103, 7, '5'),
+        leg_index: 1,
+        fee_index: 0,
+        kind: 'released',
+        recipient: FEE_WALLET,
+        amount_minor: String(fee),
+      },
+    ],
+    finalised: point(103, 10, '5'),
   };
 }
 
-const passport = {
+export const passport = {
   agent_id: 'did:web:orchestrator.example',
   issuer: 'did:web:issuer.example',
   scope: 'settlements',
