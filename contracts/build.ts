@@ -43,7 +43,8 @@ const IMPORTABLE = ['@openzeppelin/contracts/', '@layerzerolabs/lz-evm-protocol-
 /** Compiler settings; `foundry.toml` has the same ones, so that what the tests test is what is deployed. */
 const SETTINGS = {
   evmVersion: 'cancun',
-  optimizer: { enabled: true, runs: 200 },
+  viaIR: true,
+  optimizer: { enabled: true, runs: 10_000 },
   metadata: { bytecodeHash: 'none', appendCBOR: false },
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
 } as const;

@@ -3,9 +3,7 @@ pragma solidity ^0.8.30;
 
 import { AccessControl } from "@openzeppelin/contracts/access/AccessControl.sol";
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
-import {
-    ILayerZeroEndpointV2
-} from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
+import { ILayerZeroEndpointV2 } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
 import { IGate } from "./interfaces/IGate.sol";
 import { IGateway } from "./interfaces/IGateway.sol";
 import { IKeystoneEscrow } from "./interfaces/IKeystoneEscrow.sol";
@@ -201,9 +199,7 @@ contract Gateway is IGateway, MessagingBase, AccessControl, Pausable {
         } else if (kind == MessageKind.ROLLBACK && phase <= RemotePhase.PREPARED) {
             emit DecisionReceived(id, kind);
             // Before OPEN this leaves a tombstone: an OPEN that was overtaken must not open anything.
-            _rollBack(
-                id, settlement, phase == RemotePhase.NONE ? RollbackReason.BEFORE_OPEN : RollbackReason.DECISION
-            );
+            _rollBack(id, settlement, phase == RemotePhase.NONE ? RollbackReason.BEFORE_OPEN : RollbackReason.DECISION);
         } else if (kind == MessageKind.PREPARED || kind == MessageKind.EXECUTED) {
             revert UnexpectedMessage(kind);
         } else {

@@ -132,7 +132,9 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient, EIP712 {
         uint8 outcome,
         bytes[] calldata signatures
     ) external nonReentrant {
-        if (outcome != ReleaseOutcome.PAY && outcome != ReleaseOutcome.REFUND) revert InvalidOutcome(outcome);
+        if (outcome != ReleaseOutcome.PAY && outcome != ReleaseOutcome.REFUND) {
+            revert InvalidOutcome(outcome);
+        }
         _requireOnePerLeg(terms, payers);
         _requireOnePerLeg(terms, payees);
         bytes32 id = terms.settlementId;
@@ -321,12 +323,10 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient, EIP712 {
     }
 
     /// @dev Requires that the wallet's participant was screened as an entity too.
-    function _requireScreened(
-        CreateParams calldata terms,
-        uint256 legIndex,
-        uint8 partyIndex,
-        Opening calldata opening
-    ) private pure {
+    function _requireScreened(CreateParams calldata terms, uint256 legIndex, uint8 partyIndex, Opening calldata opening)
+        private
+        pure
+    {
         _requireOpening(terms, legIndex, partyIndex, opening);
         bytes32[] calldata parties = terms.partyHashes;
         bytes32 entity = TermsLibrary.partyHash(opening.participantId, address(0));

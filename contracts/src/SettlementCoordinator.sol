@@ -3,9 +3,7 @@ pragma solidity ^0.8.30;
 
 import { AccessControl } from "@openzeppelin/contracts/access/AccessControl.sol";
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
-import {
-    ILayerZeroEndpointV2
-} from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
+import { ILayerZeroEndpointV2 } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
 import { IComplianceRegistry } from "./interfaces/IComplianceRegistry.sol";
 import { IGate } from "./interfaces/IGate.sol";
 import { IKeystoneEscrow } from "./interfaces/IKeystoneEscrow.sol";
@@ -299,7 +297,7 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
 
         bool counted;
         if (kind == MessageKind.PREPARED) {
-            counted = _countPrepared(id, settlement, bit, MessageCodec.decodePrepared(message));
+            counted = _countPrepared(settlement, bit, MessageCodec.decodePrepared(message));
         } else if (kind == MessageKind.EXECUTED) {
             counted = _countExecuted(settlement, bit);
         } else {
@@ -328,10 +326,7 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     }
 
     /// @dev False for terms other than the settlement's, a chain that is not part of it, and a vote that comes too late.
-    function _countPrepared(bytes32 id, Settlement storage settlement, uint16 bit, bytes32 termsHash)
-        private
-        returns (bool)
-    {
+    function _countPrepared(Settlement storage settlement, uint16 bit, bytes32 termsHash) private returns (bool) {
         bool isAwaited = settlement.state == SettlementState.AWAITING_DEPOSITS
             && settlement.remoteChainBits & ~settlement.preparedBits & bit != 0;
         bool isInTime = block.timestamp < settlement.deadline + messageGrace;
@@ -350,8 +345,8 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
 
     /// @dev Records EXECUTE. Paying out needs the terms, and is {execute} by anybody.
     function _decideIfComplete(bytes32 id, Settlement storage settlement) private {
-        bool isComplete = settlement.preparedBits == settlement.remoteChainBits
-            && settlement.depositedBits == settlement.homeLegBits;
+        bool isComplete =
+            settlement.preparedBits == settlement.remoteChainBits && settlement.depositedBits == settlement.homeLegBits;
         if (!isComplete) return;
         _enter(id, settlement, SettlementState.EXECUTING_SWAP, 0);
         if (settlement.homeLegBits == 0) settlement.homeExecuted = true;
@@ -403,7 +398,9 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         returns (RemoteChain memory chain)
     {
         chain = _connected(remoteChainId);
-        if ((settlement.remoteChainBits >> (chain.number - 1)) & 1 == 0) revert ChainNotInSettlement(id, remoteChainId);
+        if ((settlement.remoteChainBits >> (chain.number - 1)) & 1 == 0) {
+            revert ChainNotInSettlement(id, remoteChainId);
+        }
     }
 
     function _decisionOf(bytes32 id, uint8 state) private pure returns (uint8 kind) {
@@ -435,8 +432,8 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     }
 
     function _timeoutDueAt(Settlement storage settlement) private view returns (uint256) {
-        bool mayComplete = settlement.state == SettlementState.AWAITING_DEPOSITS
-            && settlement.depositedBits == settlement.homeLegBits;
+        bool mayComplete =
+            settlement.state == SettlementState.AWAITING_DEPOSITS && settlement.depositedBits == settlement.homeLegBits;
         return settlement.deadline + (mayComplete ? messageGrace : 0);
     }
 }

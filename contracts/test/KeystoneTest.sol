@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { ILayerZeroEndpointV2 } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
 import { Test } from "forge-std/Test.sol";
 import { ComplianceRegistry } from "../src/ComplianceRegistry.sol";
 import { KeystoneEscrow } from "../src/KeystoneEscrow.sol";
@@ -8,6 +9,7 @@ import { SettlementCoordinator } from "../src/SettlementCoordinator.sol";
 import { IComplianceRegistry } from "../src/interfaces/IComplianceRegistry.sol";
 import { IGate } from "../src/interfaces/IGate.sol";
 import { KBOND } from "../src/tokens/KBOND.sol";
+import { KFUND } from "../src/tokens/KFUND.sol";
 import { TUSDC } from "../src/tokens/TUSDC.sol";
 import {
     Attestation,
@@ -55,13 +57,15 @@ abstract contract KeystoneTest is Test {
     address internal stranger = makeAddr("stranger");
     Opening internal seller;
     Opening internal buyer;
+    /// @dev Preimages of the party hashes in use, so that steps can be taken for whatever terms.
+    mapping(bytes32 partyHash => Opening) private _openings;
 
     function setUp() public virtual {
         vm.warp(1_760_000_000);
         bond = new KBOND();
         cash = new TUSDC();
-        seller = Opening(participant("seller"), makeAddr("seller"));
-        buyer = Opening(participant("buyer"), makeAddr("buyer"));
+        seller = newParty("seller");
+        buyer = newParty("buyer");
         IComplianceRegistry.AttesterSet[] memory sets = new IComplianceRegistry.AttesterSet[](1);
         sets[0] = setOf(attester);
         deployKeystone(sets);
@@ -69,11 +73,66 @@ abstract contract KeystoneTest is Test {
     }
 
     function deployKeystone(IComplianceRegistry.AttesterSet[] memory sets) internal {
+        deployKeystone(sets, ILayerZeroEndpointV2(address(0)));
+    }
+
+    /// @param endpoint Zero for a coordinator that never settles across chains.
+    function deployKeystone(IComplianceRegistry.AttesterSet[] memory sets, ILayerZeroEndpointV2 endpoint) internal {
+        uint64 here = uint64(block.chainid);
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2);
-        registry = new ComplianceRegistry(ComplianceRegistry.Settings(predicted, admin, SET_DELAY, sets));
-        escrow = new KeystoneEscrow(IGate(predicted), predicted, uint64(block.chainid));
         SettlementCoordinator.Roles memory roles = SettlementCoordinator.Roles(admin, creator, engine, pauser);
-        coordinator = new SettlementCoordinator(registry, escrow, roles, GRACE);
+        ComplianceRegistry.Settings memory settings = ComplianceRegistry.Settings(predicted, admin, SET_DELAY, sets);
+        if (testsArtifacts()) {
+            registry = ComplianceRegistry(deployCode(artifact("ComplianceRegistry"), abi.encode(settings)));
+            escrow = KeystoneEscrow(deployCode(artifact("KeystoneEscrow"), abi.encode(predicted, predicted, here)));
+            bytes memory arguments = abi.encode(registry, escrow, roles, GRACE, endpoint);
+            coordinator = SettlementCoordinator(deployCode(artifact("SettlementCoordinator"), arguments));
+        } else {
+            registry = new ComplianceRegistry(settings);
+            escrow = new KeystoneEscrow(IGate(predicted), predicted, here);
+            coordinator = new SettlementCoordinator(registry, escrow, roles, GRACE, endpoint);
+        }
+    }
+
+    /// @dev With FOUNDRY_PROFILE=deployed, and always for gas, the very bytes that are deployed are tested (contracts/build.ts, via-IR).
+    /// Otherwise forge's own build of the sources, which compiles faster and can be measured for coverage.
+    function testsArtifacts() internal view virtual returns (bool) {
+        return keccak256(bytes(vm.envOr("FOUNDRY_PROFILE", string("default")))) == keccak256("deployed");
+    }
+
+    function artifact(string memory name) internal pure returns (string memory) {
+        return string.concat("out/", name, ".json");
+    }
+
+    /// @dev A party with a participant id and a wallet of its own.
+    function newParty(string memory name) internal returns (Opening memory opening) {
+        opening = Opening(participant(name), makeAddr(name));
+        know(opening);
+    }
+
+    /// @dev Lets steps for terms that carry this party's hash find its preimage.
+    function know(Opening memory opening) internal {
+        _openings[partyHash(opening)] = opening;
+    }
+
+    function openingIn(CreateParams memory terms, uint8 partyIndex) internal view returns (Opening memory) {
+        return _openings[terms.partyHashes[partyIndex]];
+    }
+
+    /// @dev One opening per leg, of its payee: what an execution brings along.
+    function payeesOf(CreateParams memory terms) internal view returns (Opening[] memory openings) {
+        openings = new Opening[](terms.legs.length);
+        for (uint256 i; i < openings.length; ++i) {
+            openings[i] = openingIn(terms, terms.legs[i].payee);
+        }
+    }
+
+    /// @dev One opening per leg, of its payer: what a refund brings along.
+    function payersOf(CreateParams memory terms) internal view returns (Opening[] memory openings) {
+        openings = new Opening[](terms.legs.length);
+        for (uint256 i; i < openings.length; ++i) {
+            openings[i] = openingIn(terms, terms.legs[i].payer);
+        }
     }
 
     function setOf(address only) internal pure returns (IComplianceRegistry.AttesterSet memory set) {
@@ -106,6 +165,16 @@ abstract contract KeystoneTest is Test {
         leg.amount = amount;
         leg.payer = payer;
         leg.payee = payee;
+    }
+
+    function partitionedLegOf(address token, bytes32 partition, uint256 amount, uint8 payer, uint8 payee)
+        internal
+        view
+        returns (Leg memory leg)
+    {
+        leg = legOf(token, amount, payer, payee);
+        leg.tokenStandard = TokenStandard.ERC1400;
+        leg.partition = partition;
     }
 
     function nftLegOf(address token, uint256 tokenId, uint8 payer, uint8 payee) internal view returns (Leg memory leg) {
@@ -170,31 +239,34 @@ abstract contract KeystoneTest is Test {
         advance(terms);
     }
 
-    function openingOf(uint8 partyIndex) internal view returns (Opening memory) {
-        return partyIndex == SELLER ? seller : buyer;
-    }
-
     /// @dev Mints and approves what the leg's payer needs.
-    function fund(Leg memory leg) internal {
-        address payer = openingOf(leg.payer).wallet;
+    function fund(CreateParams memory terms, uint256 legIndex) internal {
+        Leg memory leg = terms.legs[legIndex];
+        address payer = openingIn(terms, leg.payer).wallet;
+        if (leg.tokenStandard == TokenStandard.ERC1400) {
+            KFUND(leg.token).mint(leg.partition, payer, leg.amount);
+            vm.prank(payer);
+            KFUND(leg.token).authorizeOperatorByPartition(leg.partition, leg.escrow);
+            return;
+        }
         bool isNft = leg.tokenStandard == TokenStandard.ERC721;
         IMintable(leg.token).mint(payer, isNft ? leg.tokenId : leg.amount);
         vm.prank(payer);
-        IMintable(leg.token).approve(address(escrow), isNft ? leg.tokenId : leg.amount);
+        IMintable(leg.token).approve(leg.escrow, isNft ? leg.tokenId : leg.amount);
     }
 
-    /// @dev Pays a funded leg in.
+    /// @dev Pays a funded leg in, in whichever escrow it lives.
     function pay(CreateParams memory terms, uint256 legIndex) internal {
         Leg memory leg = terms.legs[legIndex];
-        Opening memory payer = openingOf(leg.payer);
-        Opening memory payee = openingOf(leg.payee);
+        Opening memory payer = openingIn(terms, leg.payer);
+        Opening memory payee = openingIn(terms, leg.payee);
         bytes32 termsHash = coordinator.hashTerms(terms);
         vm.prank(payer.wallet);
-        escrow.depositLeg(terms, legIndex, payer, payee, termsHash);
+        KeystoneEscrow(leg.escrow).depositLeg(terms, legIndex, payer, payee, termsHash);
     }
 
     function deposit(CreateParams memory terms, uint256 legIndex) internal {
-        fund(terms.legs[legIndex]);
+        fund(terms, legIndex);
         pay(terms, legIndex);
     }
 

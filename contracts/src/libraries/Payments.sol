@@ -50,9 +50,13 @@ library Payments {
         internal
     {
         // A plain transfer: a receiver's hook could refuse for ever.
-        if (standard == TokenStandard.ERC721) IERC721(token).transferFrom(address(this), to, tokenId);
-        else if (standard == TokenStandard.ERC1400) IPartitionedToken(token).transferByPartition(partition, to, amount, "");
-        else IERC20(token).safeTransfer(to, amount);
+        if (standard == TokenStandard.ERC721) {
+            IERC721(token).transferFrom(address(this), to, tokenId);
+        } else if (standard == TokenStandard.ERC1400) {
+            IPartitionedToken(token).transferByPartition(partition, to, amount, "");
+        } else {
+            IERC20(token).safeTransfer(to, amount);
+        }
     }
 
     function _pullErc20(address token, uint256 amount) private {

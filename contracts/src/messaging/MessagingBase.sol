@@ -93,8 +93,7 @@ abstract contract MessagingBase is IMessaging, ILayerZeroReceiver {
     /// @dev Sends with the value of this call; what the endpoint does not need goes back to the caller.
     function _send(bytes32 settlementId, uint64 chainId, uint32 endpointId, uint8 kind, bytes memory message) internal {
         if (configurator != address(0)) revert ConfigurationNotFrozen();
-        MessagingReceipt memory receipt =
-            endpoint.send{ value: msg.value }(_params(endpointId, message), msg.sender);
+        MessagingReceipt memory receipt = endpoint.send{ value: msg.value }(_params(endpointId, message), msg.sender);
         emit MessageSent(settlementId, chainId, kind, receipt.guid);
     }
 
@@ -108,9 +107,8 @@ abstract contract MessagingBase is IMessaging, ILayerZeroReceiver {
     }
 
     function _params(uint32 endpointId, bytes memory message) private view returns (MessagingParams memory) {
-        bytes memory options = abi.encodePacked(
-            OPTIONS_TYPE_3, EXECUTOR_WORKER, RECEIVE_OPTION_SIZE, RECEIVE_OPTION, RECEIVE_GAS
-        );
+        bytes memory options =
+            abi.encodePacked(OPTIONS_TYPE_3, EXECUTOR_WORKER, RECEIVE_OPTION_SIZE, RECEIVE_OPTION, RECEIVE_GAS);
         return MessagingParams(endpointId, peers(endpointId), message, options, false);
     }
 }

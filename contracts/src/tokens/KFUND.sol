@@ -42,8 +42,8 @@ contract KFUND is IPartitionedToken {
     /// @notice Base units of a holder over all partitions.
     mapping(address tokenHolder => uint256) public balanceOf;
     /// @notice Whether somebody may move a holder's tokens in a partition.
-    mapping(bytes32 partition => mapping(address operator => mapping(address tokenHolder => bool)))
-        public isOperatorForPartition;
+    mapping(bytes32 partition => mapping(address operator => mapping(address tokenHolder => bool))) public
+        isOperatorForPartition;
     /// @notice Whether a holder is locked.
     mapping(address tokenHolder => bool) public isLocked;
     uint256 public totalSupply;

@@ -38,8 +38,8 @@ contract GasTest is KeystoneTest {
         vm.prank(engine);
         coordinator.advance(terms.settlementId, DIGEST);
         record("advance");
-        fund(terms.legs[0]);
-        fund(terms.legs[1]);
+        fund(terms, 0);
+        fund(terms, 1);
         vm.prank(seller.wallet);
         escrow.depositLeg(terms, 0, seller, buyer, termsHash);
         record("deposit");
@@ -57,7 +57,7 @@ contract GasTest is KeystoneTest {
         coordinator.timeout(terms.settlementId);
         record("timeout");
         vm.revertToState(snapshot);
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         record("timeout and refund of one leg");
     }
 

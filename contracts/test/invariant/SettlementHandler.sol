@@ -47,7 +47,7 @@ contract SettlementHandler is SettlementLedger {
         (bool found, CreateParams memory terms) = _find(seed, _isExecutable);
         if (!found) return;
         vm.prank(stranger);
-        coordinator.execute(terms);
+        coordinator.execute(terms, payeesOf(terms));
     }
 
     /// @notice A stranger refunds what has failed.
@@ -55,7 +55,7 @@ contract SettlementHandler is SettlementLedger {
         (bool found, CreateParams memory terms) = _find(seed, _isRefundable);
         if (!found) return;
         vm.prank(stranger);
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
     }
 
     /// @notice A stranger times out what is due.
@@ -103,11 +103,11 @@ contract SettlementHandler is SettlementLedger {
         if (count() == 0) return;
         CreateParams memory terms = recall(seed % count());
         vm.startPrank(seed % 5 == 0 ? seller.wallet : stranger);
-        address(escrow).call(abi.encodeCall(escrow.refund, (terms)));
-        address(escrow).call(abi.encodeCall(escrow.execute, (terms)));
+        address(escrow).call(abi.encodeCall(escrow.refund, (terms, payersOf(terms))));
+        address(escrow).call(abi.encodeCall(escrow.execute, (terms, payeesOf(terms))));
         address(coordinator).call(abi.encodeCall(coordinator.timeout, (terms.settlementId)));
         terms.legs[0].payee = terms.legs[0].payer;
-        address(escrow).call(abi.encodeCall(escrow.execute, (terms)));
+        address(escrow).call(abi.encodeCall(escrow.execute, (terms, payeesOf(terms))));
         vm.stopPrank();
     }
 
@@ -146,7 +146,7 @@ contract SettlementHandler is SettlementLedger {
         vm.startPrank(stranger);
         for (uint256 i; i < count(); ++i) {
             CreateParams memory terms = recall(i);
-            if (_isRefundable(terms)) escrow.refund(terms);
+            if (_isRefundable(terms)) escrow.refund(terms, payersOf(terms));
             else if (_isDue(terms)) coordinator.timeout(terms.settlementId);
         }
         address[2] memory wallets = [seller.wallet, buyer.wallet];
@@ -195,11 +195,11 @@ contract SettlementHandler is SettlementLedger {
         uint256 deposited = coordinator.settlementOf(terms.settlementId).depositedBits;
         for (uint256 i; i < terms.legs.length && limit > 0; ++i) {
             if ((deposited >> i) & 1 == 1) continue;
-            address payer = openingOf(terms.legs[i].payer).wallet;
+            address payer = openingIn(terms, terms.legs[i].payer).wallet;
             bool blocked = blockable.blocked(payer);
             // A blocked payer cannot be minted to; it is blocked again before it could be paid by the other legs.
             blockable.setBlocked(payer, false);
-            fund(terms.legs[i]);
+            fund(terms, i);
             if (terms.legs[i].token != address(blockable)) blockable.setBlocked(payer, blocked);
             pay(terms, i);
             blockable.setBlocked(payer, blocked);

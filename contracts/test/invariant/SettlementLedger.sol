@@ -104,7 +104,7 @@ abstract contract SettlementLedger is KeystoneTest {
             bytes32 topic = logs[i].topics[0];
             if (topic == IKeystoneEscrow.CreditWithdrawn.selector) ++creditsTaken;
             else if (topic == IKeystoneEscrow.ExecutionFailed.selector) ++executionsFailed;
-            else _bookLeg(logs[i], topic);
+            else if (topic != IKeystoneEscrow.LegOpened.selector) _bookLeg(logs[i], topic);
         }
     }
 
@@ -114,8 +114,8 @@ abstract contract SettlementLedger is KeystoneTest {
         address wallet = address(uint160(uint256(log.topics[3])));
         Leg memory leg = terms.legs[legIndex];
         LegBook storage book = _books[terms.settlementId][legIndex];
-        address payer = openingOf(leg.payer).wallet;
-        address payee = openingOf(leg.payee).wallet;
+        address payer = openingIn(terms, leg.payer).wallet;
+        address payee = openingIn(terms, leg.payee).wallet;
         bool failed = coordinator.stateOf(terms.settlementId) >= SettlementState.ROLLED_BACK;
 
         if (topic == IKeystoneEscrow.FeePaid.selector) {

@@ -20,7 +20,8 @@ contract HookToken is PlainToken {
     bytes public observation;
     uint256 public calls;
     bool public anySucceeded;
-    /// @dev The last word of the answer: a whole struct would not fit into the gas of a payout.
+    uint256 public observedWord;
+    /// @dev One word of the answer: a whole struct would not fit into the gas of a payout.
     uint256 public lastWord;
 
     /// @param watched_ Transfers from or to this address call out.
@@ -28,9 +29,10 @@ contract HookToken is PlainToken {
         (watched, target, data) = (watched_, target_, data_);
     }
 
-    /// @param observation_ A view call whose answer is kept.
-    function observe(address observed_, bytes calldata observation_) external {
-        (observed, observation) = (observed_, observation_);
+    /// @param observation_ A view call.
+    /// @param observedWord_ Which word of its answer is kept, counted from zero.
+    function observe(address observed_, bytes calldata observation_, uint256 observedWord_) external {
+        (observed, observation, observedWord) = (observed_, observation_, observedWord_);
     }
 
     function _update(address from, address to, uint256 amount) internal override {
@@ -41,8 +43,9 @@ contract HookToken is PlainToken {
             if (observed != address(0)) {
                 (, bytes memory answer) = observed.staticcall(observation);
                 uint256 word;
+                uint256 position = (observedWord + 1) * 32;
                 assembly {
-                    word := mload(add(answer, mload(answer)))
+                    word := mload(add(answer, position))
                 }
                 lastWord = word;
             }

@@ -4,6 +4,8 @@ pragma solidity ^0.8.30;
 import { IAccessControl } from "@openzeppelin/contracts/access/IAccessControl.sol";
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
 import { SettlementCoordinator } from "../../src/SettlementCoordinator.sol";
+import { ILayerZeroEndpointV2 } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
+import { IGate } from "../../src/interfaces/IGate.sol";
 import { IComplianceRegistry } from "../../src/interfaces/IComplianceRegistry.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
 import { MAX_FEES, MAX_LEGS, MAX_LIFETIME, MAX_PARTIES } from "../../src/types/Limits.sol";
@@ -48,7 +50,7 @@ contract CreateTest is KeystoneTest {
         assertFalse(coordinator.exists(idOf(9)));
         assertFalse(registry.areAllPartiesCleared(idOf(9)));
         assertFalse(escrow.allLegsDeposited(idOf(9)));
-        vm.expectRevert(abi.encodeWithSelector(ISettlementCoordinator.UnknownSettlement.selector, idOf(9)));
+        vm.expectRevert(abi.encodeWithSelector(IGate.UnknownSettlement.selector, idOf(9)));
         coordinator.stateOf(idOf(9));
     }
 
@@ -119,21 +121,17 @@ contract CreateTest is KeystoneTest {
     function test_RevertWhen_LegLivesElsewhere() external {
         CreateParams memory terms = dvp(1);
         terms.legs[1].chainId = 43_114;
-        expectRefusal(
-            terms,
-            abi.encodeWithSelector(ISettlementCoordinator.LegNotHere.selector, 1, uint64(43_114), address(escrow))
-        );
+        expectRefusal(terms, abi.encodeWithSelector(ISettlementCoordinator.ChainNotConnected.selector, uint64(43_114)));
         terms.legs[1].chainId = uint64(block.chainid);
         terms.legs[1].escrow = stranger;
         expectRefusal(
-            terms,
-            abi.encodeWithSelector(ISettlementCoordinator.LegNotHere.selector, 1, uint64(block.chainid), stranger)
+            terms, abi.encodeWithSelector(ISettlementCoordinator.WrongEscrow.selector, 1, stranger, address(escrow))
         );
     }
 
     function test_RevertWhen_StandardIsUnsupported() external {
         CreateParams memory terms = dvp(1);
-        uint8[3] memory standards = [TokenStandard.ERC1400, 4, 255];
+        uint8[2] memory standards = [4, 255];
         for (uint256 i; i < standards.length; ++i) {
             terms.legs[0].tokenStandard = standards[i];
             expectRefusal(
@@ -261,7 +259,7 @@ contract CreateTest is KeystoneTest {
                 ISettlementCoordinator.MiswiredDeployment.selector, address(registry), address(escrow)
             )
         );
-        new SettlementCoordinator(registry, escrow, roles, GRACE);
+        new SettlementCoordinator(registry, escrow, roles, GRACE, ILayerZeroEndpointV2(address(0)));
     }
 
     function test_TheHashOfTheTermsDependsOnEveryField() external view {

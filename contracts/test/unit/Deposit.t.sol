@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
+import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
 import { ComplianceStatus, CreateParams, Leg, Opening, SettlementState } from "../../src/types/SettlementTypes.sol";
@@ -12,16 +13,16 @@ contract DepositTest is KeystoneTest {
     function test_FirstDeposit_IsHeldAndOpensBothWallets() external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.LegDeposited(terms.settlementId, 0, seller.wallet, address(bond), 0, BOND_AMOUNT);
+        vm.expectEmit(address(escrow));
+        emit IKeystoneEscrow.LegOpened(terms.settlementId, 0, seller.participantId, buyer.participantId, buyer.wallet);
         pay(terms, 0);
 
         assertEq(bond.balanceOf(address(escrow)), BOND_AMOUNT);
         assertEq(bond.balanceOf(seller.wallet), 0);
         assertEq(coordinator.settlementOf(terms.settlementId).depositedBits, 1);
-        assertEq(escrow.openedWallet(terms.settlementId, SELLER), seller.wallet);
-        assertEq(escrow.openedWallet(terms.settlementId, BUYER), buyer.wallet);
         assertEq(stateOf(terms), SettlementState.AWAITING_DEPOSITS);
         assertFalse(escrow.allLegsDeposited(terms.settlementId));
     }
@@ -45,7 +46,7 @@ contract DepositTest is KeystoneTest {
     function test_RevertWhen_TermsAreNotWhatThePayerAgreedTo() external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         bytes32 agreed = coordinator.hashTerms(terms);
         terms.legs[1].amount -= 1;
         bytes32 actual = coordinator.hashTerms(terms);
@@ -59,7 +60,7 @@ contract DepositTest is KeystoneTest {
     function testFuzz_RevertWhen_TermsAreNotTheSettlements(uint8 field, uint128 value) external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         bytes32 stored = coordinator.hashTerms(terms);
         field = field % 5;
         if (field == 0) terms.legs[1].amount = uint256(value) + 1;
@@ -69,9 +70,7 @@ contract DepositTest is KeystoneTest {
         if (field == 4) terms.legs[1].token = address(bond);
         bytes32 actual = coordinator.hashTerms(terms);
         vm.assume(actual != stored);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.TermsMismatch.selector, terms.settlementId, stored, actual)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IGate.TermsMismatch.selector, terms.settlementId, stored, actual));
         this.payExternally(terms, 0);
         assertEq(bond.balanceOf(seller.wallet), BOND_AMOUNT);
     }
@@ -95,7 +94,7 @@ contract DepositTest is KeystoneTest {
         vm.assume(caller != seller.wallet);
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         bytes32 termsHash = coordinator.hashTerms(terms);
         vm.startPrank(caller);
         vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.CallerNotPayer.selector, caller, seller.wallet));
@@ -112,7 +111,7 @@ contract DepositTest is KeystoneTest {
         vm.assume(payee.wallet != address(escrow) && payee.wallet != address(bond));
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         bytes32 termsHash = coordinator.hashTerms(terms);
         vm.prank(seller.wallet);
         vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.OpeningMismatch.selector, 0, BUYER));
@@ -123,7 +122,7 @@ contract DepositTest is KeystoneTest {
         CreateParams memory terms = dvp(1);
         terms.partyHashes[BUYER_ENTITY] = keccak256("somebody else");
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.EntityNotRegistered.selector, buyer.participantId));
         this.payExternally(terms, 0);
     }
@@ -133,10 +132,11 @@ contract DepositTest is KeystoneTest {
         address[4] memory wallets = [seller.wallet, address(0), address(escrow), address(bond)];
         for (uint256 i; i < wallets.length; ++i) {
             buyer = Opening(original.participantId, wallets[i]);
+            know(buyer);
             CreateParams memory terms = dvp(1 + i);
             if (wallets[i] == address(0)) terms.partyHashes[BUYER_ENTITY] = keccak256("somebody else");
             open(terms);
-            fund(terms.legs[0]);
+            fund(terms, 0);
             vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.InvalidPayee.selector, wallets[i]));
             this.payExternally(terms, 0);
         }
@@ -170,7 +170,7 @@ contract DepositTest is KeystoneTest {
     function test_RevertGiven_Paused_AndTheDepositorKeepsItsTokens() external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         vm.prank(pauser);
         coordinator.pause();
         vm.expectRevert(abi.encodeWithSelector(Pausable.EnforcedPause.selector));
@@ -182,17 +182,15 @@ contract DepositTest is KeystoneTest {
         CreateParams memory terms = dvp(1);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[0]);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.LegAlreadyDeposited.selector, terms.settlementId, 0)
-        );
+        fund(terms, 0);
+        vm.expectRevert(abi.encodeWithSelector(IGate.LegAlreadyDeposited.selector, terms.settlementId, 0));
         this.payExternally(terms, 0);
     }
 
     function testFuzz_DepositAndTimeoutNeverOverlap(int8 offset) external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         vm.warp(uint256(int256(uint256(terms.deadline)) + bound(offset, -2, 2)));
         bool early = block.timestamp < terms.deadline;
         uint256 snapshot = vm.snapshotState();
@@ -200,11 +198,7 @@ contract DepositTest is KeystoneTest {
         assertEq(timedOut, !early);
         vm.revertToState(snapshot);
         if (!early) {
-            vm.expectRevert(
-                abi.encodeWithSelector(
-                    ISettlementCoordinator.DeadlinePassed.selector, terms.settlementId, terms.deadline
-                )
-            );
+            vm.expectRevert(abi.encodeWithSelector(IGate.DeadlinePassed.selector, terms.settlementId, terms.deadline));
         }
         this.payExternally(terms, 0);
     }
@@ -212,17 +206,13 @@ contract DepositTest is KeystoneTest {
     function test_TheBoundary_LastDepositAtTMinusOne_TimeoutAtT() external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
-        fund(terms.legs[1]);
+        fund(terms, 0);
+        fund(terms, 1);
         vm.warp(terms.deadline - 1);
         pay(terms, 0);
         for (uint256 late; late < 2; ++late) {
             vm.warp(terms.deadline + late);
-            vm.expectRevert(
-                abi.encodeWithSelector(
-                    ISettlementCoordinator.DeadlinePassed.selector, terms.settlementId, terms.deadline
-                )
-            );
+            vm.expectRevert(abi.encodeWithSelector(IGate.DeadlinePassed.selector, terms.settlementId, terms.deadline));
             this.payExternally(terms, 1);
         }
         vm.warp(terms.deadline - 1);
@@ -236,10 +226,8 @@ contract DepositTest is KeystoneTest {
     }
 
     function expectNotOpen(CreateParams memory terms, uint8 state) private {
-        fund(terms.legs[0]);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.DepositsNotOpen.selector, terms.settlementId, state)
-        );
+        fund(terms, 0);
+        vm.expectRevert(abi.encodeWithSelector(IGate.DepositsNotOpen.selector, terms.settlementId, state));
         this.payExternally(terms, 0);
     }
 }

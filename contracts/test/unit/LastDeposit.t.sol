@@ -14,7 +14,7 @@ contract LastDepositTest is KeystoneTest {
         CreateParams memory terms = dvp(1);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[1]);
+        fund(terms, 1);
         bytes32 id = terms.settlementId;
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.LegDeposited(id, 1, buyer.wallet, address(cash), 0, CASH_AMOUNT);
@@ -47,7 +47,7 @@ contract LastDepositTest is KeystoneTest {
         terms.legs[1].fees[1] = Fee(makeAddr("operator"), 25e6);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[1]);
+        fund(terms, 1);
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.FeePaid(terms.settlementId, 1, makeAddr("platform"), address(cash), 100e6);
         pay(terms, 1);
@@ -106,7 +106,7 @@ contract LastDepositTest is KeystoneTest {
         CreateParams memory terms = dvp(1);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[1]);
+        fund(terms, 1);
         gasLimit = bound(gasLimit, 30_000, 2_000_000);
         bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
         vm.prank(buyer.wallet);
@@ -125,7 +125,7 @@ contract LastDepositTest is KeystoneTest {
         CreateParams memory terms = swapTerms(1, address(bond), BOND_AMOUNT, address(token), CASH_AMOUNT);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[1]);
+        fund(terms, 1);
         gasLimit = bound(gasLimit, 1_200_000, 2_500_000);
         bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
         vm.prank(buyer.wallet);
@@ -138,8 +138,8 @@ contract LastDepositTest is KeystoneTest {
     function testFuzz_TwoDepositsEstimatedAsFirst_BothPassOrTheFirstIsRefused(uint256 gasLimit) external {
         CreateParams memory terms = dvp(1);
         open(terms);
-        fund(terms.legs[0]);
-        fund(terms.legs[1]);
+        fund(terms, 0);
+        fund(terms, 1);
         gasLimit = bound(gasLimit, 100_000, 2_000_000);
         bytes memory first = abi.encodeCall(escrow.depositLeg, (terms, 0, seller, buyer, coordinator.hashTerms(terms)));
         bytes memory last = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
@@ -156,7 +156,8 @@ contract LastDepositTest is KeystoneTest {
         CreateParams memory terms = failedAutoExecution(1);
         gasLimit = bound(gasLimit, 30_000, 1_200_000);
         vm.prank(stranger);
-        (bool success,) = address(coordinator).call{ gas: gasLimit }(abi.encodeCall(coordinator.execute, (terms)));
+        (bool success,) =
+            address(coordinator).call{ gas: gasLimit }(abi.encodeCall(coordinator.execute, (terms, payeesOf(terms))));
         if (success) {
             assertSwapped(terms);
         } else {
@@ -175,12 +176,12 @@ contract LastDepositTest is KeystoneTest {
         // Even after the deadline, since everything was paid in before it.
         vm.warp(terms.deadline + GRACE - 1);
         vm.prank(stranger);
-        coordinator.execute(terms);
+        coordinator.execute(terms, payeesOf(terms));
         assertSwapped(terms);
         vm.expectRevert(
             abi.encodeWithSelector(ISettlementCoordinator.InvalidTransition.selector, terms.settlementId, 5, 4)
         );
-        coordinator.execute(terms);
+        coordinator.execute(terms, payeesOf(terms));
     }
 
     function test_TheLargestSettlement_FitsIntoOneTransaction() external {
@@ -202,7 +203,7 @@ contract LastDepositTest is KeystoneTest {
         for (uint256 i; i + 1 < MAX_LEGS; ++i) {
             deposit(terms, i);
         }
-        fund(terms.legs[MAX_LEGS - 1]);
+        fund(terms, MAX_LEGS - 1);
         bytes memory call =
             abi.encodeCall(escrow.depositLeg, (terms, MAX_LEGS - 1, buyer, seller, coordinator.hashTerms(terms)));
         // 2^24 gas per transaction (EIP-7825), less what the calldata costs before the call begins.
@@ -219,7 +220,7 @@ contract LastDepositTest is KeystoneTest {
         terms = dvp(number);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[1]);
+        fund(terms, 1);
         vm.mockCallRevert(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), "not now");
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.ExecutionFailed(terms.settlementId, "not now");

@@ -19,12 +19,12 @@ contract RefundTest is KeystoneTest {
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.LegRefunded(terms.settlementId, 0, seller.wallet, address(bond), 0, BOND_AMOUNT);
         vm.prank(stranger);
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         assertEq(bond.balanceOf(seller.wallet), BOND_AMOUNT);
         assertEq(stateOf(terms), SettlementState.TIMED_OUT);
 
-        vm.expectRevert(abi.encodeWithSelector(ISettlementCoordinator.NothingToRefund.selector, terms.settlementId));
-        escrow.refund(terms);
+        vm.expectRevert(abi.encodeWithSelector(IGate.NothingToRefund.selector, terms.settlementId));
+        escrow.refund(terms, payersOf(terms));
     }
 
     function testFuzz_WhateverWasPaidInComesBack(uint8 subset, bool rollback, bool pausedMeanwhile) external {
@@ -50,7 +50,7 @@ contract RefundTest is KeystoneTest {
         } else {
             vm.warp(terms.deadline);
         }
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         assertEq(bond.balanceOf(seller.wallet), subset & 1 == 1 ? 7e18 : 0);
         uint256 expectedCash = (subset & 2 == 2 ? uint256(11e6) : 0) + (subset & 8 == 8 ? uint256(13e6) : 0);
         assertEq(cash.balanceOf(buyer.wallet), expectedCash);
@@ -64,10 +64,8 @@ contract RefundTest is KeystoneTest {
         open(terms);
         deposit(terms, 0);
         vm.warp(terms.deadline - 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.RefundNotAvailable.selector, terms.settlementId, 3)
-        );
-        escrow.refund(terms);
+        vm.expectRevert(abi.encodeWithSelector(IGate.RefundNotAvailable.selector, terms.settlementId, 3));
+        escrow.refund(terms, payersOf(terms));
     }
 
     function test_RevertGiven_Finalized() external {
@@ -76,10 +74,8 @@ contract RefundTest is KeystoneTest {
         deposit(terms, 0);
         deposit(terms, 1);
         vm.warp(terms.deadline + GRACE);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.RefundNotAvailable.selector, terms.settlementId, 5)
-        );
-        escrow.refund(terms);
+        vm.expectRevert(abi.encodeWithSelector(IGate.RefundNotAvailable.selector, terms.settlementId, 5));
+        escrow.refund(terms, payersOf(terms));
         vm.expectRevert(
             abi.encodeWithSelector(ISettlementCoordinator.InvalidTransition.selector, terms.settlementId, 5, 7)
         );
@@ -90,8 +86,8 @@ contract RefundTest is KeystoneTest {
         CreateParams memory terms = dvp(1);
         open(terms);
         vm.warp(terms.deadline);
-        vm.expectRevert(abi.encodeWithSelector(ISettlementCoordinator.NothingToRefund.selector, terms.settlementId));
-        escrow.refund(terms);
+        vm.expectRevert(abi.encodeWithSelector(IGate.NothingToRefund.selector, terms.settlementId));
+        escrow.refund(terms, payersOf(terms));
     }
 
     function test_RevertWhen_TermsAreNotTheSettlements() external {
@@ -102,10 +98,8 @@ contract RefundTest is KeystoneTest {
         vm.warp(terms.deadline);
         terms.legs[0].payer = BUYER_ENTITY;
         bytes32 actual = coordinator.hashTerms(terms);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.TermsMismatch.selector, terms.settlementId, stored, actual)
-        );
-        escrow.refund(terms);
+        vm.expectRevert(abi.encodeWithSelector(IGate.TermsMismatch.selector, terms.settlementId, stored, actual));
+        escrow.refund(terms, payersOf(terms));
     }
 
     function test_CompleteButNotExecuted_WaitsForTheGraceBeforeItTimesOut() external {
@@ -117,10 +111,8 @@ contract RefundTest is KeystoneTest {
         vm.clearMockedCalls();
 
         vm.warp(terms.deadline + GRACE - 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlementCoordinator.RefundNotAvailable.selector, terms.settlementId, 3)
-        );
-        escrow.refund(terms);
+        vm.expectRevert(abi.encodeWithSelector(IGate.RefundNotAvailable.selector, terms.settlementId, 3));
+        escrow.refund(terms, payersOf(terms));
         vm.expectRevert(
             abi.encodeWithSelector(
                 ISettlementCoordinator.TimeoutNotDue.selector, terms.settlementId, terms.deadline + GRACE
@@ -129,13 +121,13 @@ contract RefundTest is KeystoneTest {
         coordinator.timeout(terms.settlementId);
 
         vm.warp(terms.deadline + GRACE);
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         assertEq(bond.balanceOf(seller.wallet), BOND_AMOUNT);
         assertEq(cash.balanceOf(buyer.wallet), CASH_AMOUNT);
         vm.expectRevert(
             abi.encodeWithSelector(ISettlementCoordinator.InvalidTransition.selector, terms.settlementId, 7, 4)
         );
-        coordinator.execute(terms);
+        coordinator.execute(terms, payeesOf(terms));
     }
 
     function test_RefusedRefund_BecomesACreditOfThatPayerAlone() external {
@@ -152,7 +144,7 @@ contract RefundTest is KeystoneTest {
         vm.warp(terms.deadline);
         vm.expectEmit(address(escrow));
         emit IKeystoneEscrow.PayoutCredited(terms.settlementId, 0, seller.wallet, address(token), 0, 100);
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         assertEq(cash.balanceOf(buyer.wallet), 200);
         assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), 100);
         assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), 0);

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import { IAccessControl } from "@openzeppelin/contracts/access/IAccessControl.sol";
+import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
 import { ComplianceStatus, CreateParams, SettlementState } from "../../src/types/SettlementTypes.sol";
@@ -68,7 +69,7 @@ contract TransitionTest is KeystoneTest {
     }
 
     function test_RevertWhen_SettlementIsUnknown() external {
-        bytes memory reason = abi.encodeWithSelector(ISettlementCoordinator.UnknownSettlement.selector, idOf(9));
+        bytes memory reason = abi.encodeWithSelector(IGate.UnknownSettlement.selector, idOf(9));
         vm.startPrank(engine);
         vm.expectRevert(reason);
         coordinator.transition(idOf(9), 2, 0);
@@ -127,7 +128,7 @@ contract TransitionTest is KeystoneTest {
         CreateParams memory terms = _recall();
         attestAll(terms, ComplianceStatus.Pass);
         vm.warp(terms.deadline);
-        bytes memory reason = abi.encodeWithSelector(ISettlementCoordinator.DeadlinePassed.selector, id, terms.deadline);
+        bytes memory reason = abi.encodeWithSelector(IGate.DeadlinePassed.selector, id, terms.deadline);
         vm.expectRevert(reason);
         propose(2, 0);
         vm.expectRevert(reason);
@@ -189,7 +190,7 @@ contract TransitionTest is KeystoneTest {
         CreateParams memory terms = _recall();
         address[4] memory callers = [admin, engine, creator, stranger];
         for (uint256 i; i < callers.length; ++i) {
-            bytes memory reason = abi.encodeWithSelector(ISettlementCoordinator.CallerNotEscrow.selector, callers[i]);
+            bytes memory reason = abi.encodeWithSelector(IGate.CallerNotEscrow.selector, callers[i]);
             vm.startPrank(callers[i]);
             vm.expectRevert(reason);
             coordinator.recordDeposit(id, 0, 0);
@@ -200,7 +201,7 @@ contract TransitionTest is KeystoneTest {
             vm.expectRevert(reason);
             coordinator.claimRefund(id, 0);
             vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.CallerNotSelf.selector, callers[i]));
-            escrow.executeFromDeposit(terms, 0);
+            escrow.executeFromDeposit(terms, 0, seller, buyer, 0);
             vm.stopPrank();
         }
     }

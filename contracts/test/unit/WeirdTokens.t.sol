@@ -30,7 +30,7 @@ contract WeirdTokensTest is KeystoneTest {
         FeeToken token = new FeeToken();
         CreateParams memory terms = against(token, 1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         vm.expectRevert(
             abi.encodeWithSelector(IKeystoneEscrow.DepositAmountMismatch.selector, address(token), AMOUNT, 990)
         );
@@ -41,7 +41,7 @@ contract WeirdTokensTest is KeystoneTest {
         FalseToken token = new FalseToken();
         CreateParams memory terms = against(token, 1);
         open(terms);
-        fund(terms.legs[0]);
+        fund(terms, 0);
         token.setRefuses(true);
         vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(token)));
         this.payExternally(terms, 0);
@@ -59,7 +59,7 @@ contract WeirdTokensTest is KeystoneTest {
         open(terms);
         deposit(terms, 0);
         vm.warp(terms.deadline);
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         assertEq(token.balanceOf(seller.wallet), AMOUNT);
     }
 
@@ -112,7 +112,7 @@ contract WeirdTokensTest is KeystoneTest {
             CreateParams memory terms = against(token, 1);
             completeWithoutExecution(terms);
             token.arm(bombs[i]);
-            escrow.execute{ gas: FRUGAL_GAS }(terms);
+            escrow.execute{ gas: FRUGAL_GAS }(terms, payeesOf(terms));
             assertEq(stateOf(terms), SettlementState.FINALIZED);
             assertEq(token.balanceOf(buyer.wallet) + escrow.creditOf(address(token), 0, 0, buyer.wallet), AMOUNT);
             assertEq(cash.balanceOf(seller.wallet), AMOUNT);
@@ -137,7 +137,8 @@ contract WeirdTokensTest is KeystoneTest {
         completeWithoutExecution(terms);
         gasLimit = bound(gasLimit, 100_000, 900_000);
         vm.prank(stranger);
-        (bool success,) = address(escrow).call{ gas: gasLimit }(abi.encodeCall(escrow.execute, (terms)));
+        (bool success,) =
+            address(escrow).call{ gas: gasLimit }(abi.encodeCall(escrow.execute, (terms, payeesOf(terms))));
         assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), 0);
         assertEq(token.balanceOf(seller.wallet), success ? AMOUNT : 0);
     }
@@ -166,7 +167,7 @@ contract WeirdTokensTest is KeystoneTest {
             CreateParams memory terms = against(token, 1);
             open(terms);
             deposit(terms, 1);
-            fund(terms.legs[0]);
+            fund(terms, 0);
             arm(token, terms, entry);
             pay(terms, 0);
             assertEq(stateOf(terms), SettlementState.FINALIZED);
@@ -189,7 +190,7 @@ contract WeirdTokensTest is KeystoneTest {
             deposit(other, 0);
             deposit(terms, 0);
             arm(token, terms, entry);
-            token.observe(address(coordinator), abi.encodeCall(coordinator.stateOf, (terms.settlementId)));
+            token.observe(address(coordinator), abi.encodeCall(coordinator.stateOf, (terms.settlementId)), 0);
             deposit(terms, 1);
             expectAllReentriesFailed(token);
             assertEq(token.lastWord(), SettlementState.EXECUTING_SWAP);
@@ -212,8 +213,8 @@ contract WeirdTokensTest is KeystoneTest {
             vm.warp(terms.deadline);
             coordinator.timeout(terms.settlementId);
             arm(token, terms, entry);
-            token.observe(address(coordinator), abi.encodeCall(coordinator.settlementOf, (terms.settlementId)));
-            escrow.refund(terms);
+            token.observe(address(coordinator), abi.encodeCall(coordinator.settlementOf, (terms.settlementId)), 5);
+            escrow.refund(terms, payersOf(terms));
             expectAllReentriesFailed(token);
             assertEq(token.lastWord(), 1, "refundedBits are written before the tokens leave");
             assertEq(token.balanceOf(seller.wallet), AMOUNT);
@@ -236,7 +237,7 @@ contract WeirdTokensTest is KeystoneTest {
         terms = against(token, 1);
         open(terms);
         deposit(terms, 0);
-        fund(terms.legs[1]);
+        fund(terms, 1);
     }
 
     function settleAndExpectCredit(CreateParams memory terms) private {
@@ -263,15 +264,21 @@ contract WeirdTokensTest is KeystoneTest {
         address target = entry < 5 ? address(escrow) : address(coordinator);
         bytes memory call;
         if (entry == 0) call = abi.encodeCall(escrow.depositLeg, (terms, 0, seller, buyer, termsHash));
-        if (entry == 1) call = abi.encodeCall(escrow.execute, (terms));
-        if (entry == 2) call = abi.encodeCall(escrow.executeFromDeposit, (terms, termsHash));
-        if (entry == 3) call = abi.encodeCall(escrow.refund, (terms));
+        if (entry == 1) call = abi.encodeCall(escrow.execute, (terms, payeesOf(terms)));
+        if (entry == 2) call = abi.encodeCall(escrow.executeFromDeposit, (terms, 0, seller, buyer, termsHash));
+        if (entry == 3) call = abi.encodeCall(escrow.refund, (terms, payersOf(terms)));
         if (entry == 4) call = abi.encodeCall(escrow.withdraw, (address(token), 0, 0, buyer.wallet));
-        if (entry == 5) call = abi.encodeCall(coordinator.execute, (terms));
+        if (entry == 5) call = abi.encodeCall(coordinator.execute, (terms, payeesOf(terms)));
         if (entry == 6) call = abi.encodeCall(coordinator.timeout, (terms.settlementId));
         // Three calls that nothing but the lock refuses, since they concern other settlements and a credit that exists.
-        if (entry == 7) (target, call) = (address(escrow), abi.encodeCall(escrow.refund, (refundable())));
-        if (entry == 9) (target, call) = (address(escrow), abi.encodeCall(escrow.execute, (executable())));
+        if (entry == 7) {
+            CreateParams memory other = refundable();
+            (target, call) = (address(escrow), abi.encodeCall(escrow.refund, (other, payersOf(other))));
+        }
+        if (entry == 9) {
+            CreateParams memory other = executable();
+            (target, call) = (address(escrow), abi.encodeCall(escrow.execute, (other, payeesOf(other))));
+        }
         if (entry == 8) {
             address wallet = credited();
             (target, call) = (address(escrow), abi.encodeCall(escrow.withdraw, (wallet, 0, 0, seller.wallet)));
@@ -312,7 +319,7 @@ contract WeirdTokensTest is KeystoneTest {
         token.setBlocked(seller.wallet, true);
         vm.prank(engine);
         coordinator.transition(terms.settlementId, SettlementState.ROLLED_BACK, "abort");
-        escrow.refund(terms);
+        escrow.refund(terms, payersOf(terms));
         token.setBlocked(seller.wallet, false);
         return address(token);
     }
