@@ -1,19 +1,26 @@
-import { AbiCoder, type ErrorFragment, Interface } from 'ethers';
+import { AbiCoder, type ErrorFragment, id, Interface } from 'ethers';
 
-import { complianceRegistryAbi, keystoneEscrowAbi, settlementCoordinatorAbi } from '../contracts/generated/abi.ts';
-import { type ErrorCode, KeystoneError } from '../domain/errors.ts';
+import {
+  complianceRegistryAbi,
+  gatewayAbi,
+  keystoneEscrowAbi,
+  settlementCoordinatorAbi,
+} from '../contracts/generated/abi.ts';
+import { ERROR_CATALOGUE, type ErrorCode, KeystoneError } from '../domain/errors.ts';
 import { RpcError } from './rpc.ts';
 
 type AbiEntry =
   | (typeof settlementCoordinatorAbi)[number]
   | (typeof complianceRegistryAbi)[number]
-  | (typeof keystoneEscrowAbi)[number];
+  | (typeof keystoneEscrowAbi)[number]
+  | (typeof gatewayAbi)[number];
 /** Names of every custom error that our contracts declare, taken from their ABIs. */
 export type ContractErrorName = Extract<AbiEntry, { type: 'error' }>['name'];
 
 /**
  * What a refusal of a contract means. Every error that the ABIs declare is listed, so that a new one does not compile until somebody
- * has decided. `chain_unavailable` is for refusals that pass by themselves: a lagging node, a block clock behind ours, a pause.
+ * has decided. `chain_unavailable` is for refusals that pass by themselves: a lagging node, a block clock behind ours, a pause, a message that is
+ * still on its way, or somebody who was faster; whoever asks again finds the state moved. Everything else is permanent.
  */
 const MEANING: Readonly<Record<ContractErrorName, ErrorCode>> = {
   GateClosed: 'gate_closed',
@@ -23,24 +30,40 @@ const MEANING: Readonly<Record<ContractErrorName, ErrorCode>> = {
   PartiesAlreadyRegistered: 'terms_differ',
 
   EnforcedPause: 'chain_unavailable',
+  NothingToExecute: 'chain_unavailable',
+  NothingToRefund: 'chain_unavailable',
+  NothingToSend: 'chain_unavailable',
+  NothingToVote: 'chain_unavailable',
+  RefundNotAvailable: 'chain_unavailable',
+  ReleaseNotAvailable: 'chain_unavailable',
   TimeoutNotDue: 'chain_unavailable',
   UnknownSettlement: 'chain_unavailable',
-  SignatureExpired: 'transaction_reverted',
-  InvalidIssuedAt: 'transaction_reverted',
+  VotesMissing: 'chain_unavailable',
 
   AccessControlUnauthorizedAccount: 'configuration_invalid',
   AccessControlBadConfirmation: 'configuration_invalid',
   NotAnAttester: 'configuration_invalid',
   AttesterSetNotUsable: 'configuration_invalid',
+  CallerNotConfigurator: 'configuration_invalid',
   CallerNotCoordinator: 'configuration_invalid',
+  CallerNotEndpoint: 'configuration_invalid',
   CallerNotEscrow: 'configuration_invalid',
-  MiswiredDeployment: 'configuration_invalid',
-  LegNotHere: 'configuration_invalid',
+  ChainNotConnected: 'configuration_invalid',
+  ConfigurationNotFrozen: 'configuration_invalid',
+  InvalidConnection: 'configuration_invalid',
   LegNotInThisEscrow: 'configuration_invalid',
+  LibraryNotChosen: 'configuration_invalid',
+  MiswiredDeployment: 'configuration_invalid',
+  MiswiredGateway: 'configuration_invalid',
+  OldLibraryStillValid: 'configuration_invalid',
+  TooManyChains: 'configuration_invalid',
+  UnknownPeer: 'configuration_invalid',
+  WrongEscrow: 'configuration_invalid',
 
   AttesterSetAlreadyRegistered: 'transaction_reverted',
   CallerNotPayer: 'transaction_reverted',
   CallerNotSelf: 'transaction_reverted',
+  ChainNotInSettlement: 'transaction_reverted',
   DeadlinePassed: 'transaction_reverted',
   DepositAmountMismatch: 'transaction_reverted',
   DepositsNotOpen: 'transaction_reverted',
@@ -53,14 +76,20 @@ const MEANING: Readonly<Record<ContractErrorName, ErrorCode>> = {
   InvalidBatchSize: 'transaction_reverted',
   InvalidDeadline: 'transaction_reverted',
   InvalidFee: 'transaction_reverted',
+  InvalidIssuedAt: 'transaction_reverted',
   InvalidLegCount: 'transaction_reverted',
   InvalidLegParties: 'transaction_reverted',
+  InvalidMessageLength: 'transaction_reverted',
+  InvalidOpeningCount: 'transaction_reverted',
+  InvalidOutcome: 'transaction_reverted',
   InvalidParty: 'transaction_reverted',
   InvalidPartyCount: 'transaction_reverted',
   InvalidPayee: 'transaction_reverted',
+  InvalidReleaseSignature: 'transaction_reverted',
   InvalidSettlementId: 'transaction_reverted',
   InvalidShortString: 'transaction_reverted',
   InvalidSignature: 'transaction_reverted',
+  InvalidSignatureCount: 'transaction_reverted',
   InvalidStatus: 'transaction_reverted',
   InvalidToken: 'transaction_reverted',
   InvalidTokenSelector: 'transaction_reverted',
@@ -69,28 +98,40 @@ const MEANING: Readonly<Record<ContractErrorName, ErrorCode>> = {
   LegsMissing: 'transaction_reverted',
   NativeCoinRefused: 'transaction_reverted',
   NotAnActiveAttester: 'transaction_reverted',
-  NothingToRefund: 'transaction_reverted',
   NothingToWithdraw: 'transaction_reverted',
   OpeningMismatch: 'transaction_reverted',
   PartyNotRegistered: 'transaction_reverted',
   ReentrancyGuardReentrantCall: 'transaction_reverted',
-  RefundNotAvailable: 'transaction_reverted',
   SafeERC20FailedOperation: 'transaction_reverted',
+  SignatureExpired: 'transaction_reverted',
   StateNotProposable: 'transaction_reverted',
   StringTooLong: 'transaction_reverted',
   TokenNotReceived: 'transaction_reverted',
   TokenStandardMismatch: 'transaction_reverted',
   TooManyFees: 'transaction_reverted',
   TooManySets: 'transaction_reverted',
+  TransferRefused: 'transaction_reverted',
+  UnexpectedMessage: 'transaction_reverted',
   UnknownLeg: 'transaction_reverted',
+  UnknownMessageKind: 'transaction_reverted',
+  UnknownMessageVersion: 'transaction_reverted',
   UnsupportedTokenStandard: 'transaction_reverted',
+  ValueRefused: 'transaction_reverted',
   ZeroDecisionDigest: 'transaction_reverted',
 };
 
-/** Every error of the three contracts; one that two of them share is listed once. */
+/**
+ * Refusals of LayerZero's endpoint that pass by themselves; its ABI is not ours, and every other one of its errors is `unknown` and permanent.
+ * The fee of a message had risen between the quote and the call: whoever quotes again pays enough.
+ */
+const PASSING_SELECTORS: ReadonlySet<string> = new Set([
+  id('LZ_InsufficientFee(uint256,uint256,uint256,uint256)').slice(0, 10),
+]);
+
+/** Every error of the four contracts; one that two of them share is listed once. */
 const ERRORS = new Interface([
   ...new Map(
-    [settlementCoordinatorAbi, complianceRegistryAbi, keystoneEscrowAbi]
+    [settlementCoordinatorAbi, complianceRegistryAbi, keystoneEscrowAbi, gatewayAbi]
       .flatMap((abi) => Interface.from(abi).fragments)
       .filter((fragment): fragment is ErrorFragment => fragment.type === 'error')
       .map((fragment) => [fragment.selector, fragment]),
@@ -102,7 +143,7 @@ const PANIC = '0x4e487b71';
 /** Why a contract refused: the custom error's name, `Error`, `Panic`, or `unknown` for bytes that no ABI of ours explains. */
 export interface RevertReason {
   readonly name: string;
-  /** Arguments as text, in the order of the declaration. */
+  /** Arguments as text, in the order of the declaration; of an `unknown` one its selector, if there was one. */
   readonly arguments: readonly string[];
 }
 
@@ -137,10 +178,25 @@ export class ContractRevert extends Error {
   }
 }
 
-/** A contract's refusal as an error of the catalogue. The public sentence names the contract's error and not its arguments. */
+/**
+ * A contract's refusal as an error of the catalogue. The public sentence names the contract's error (an unknown one by its selector) and not its
+ * arguments.
+ */
 export function revertError(reason: RevertReason): KeystoneError {
-  const code = Object.hasOwn(MEANING, reason.name) ? MEANING[reason.name as ContractErrorName] : 'transaction_reverted';
-  return new KeystoneError(code, `The contract refused: ${reason.name}.`, { cause: new ContractRevert(reason) });
+  const [selector] = reason.name === 'unknown' ? reason.arguments : [];
+  const shown = selector === undefined ? reason.name : `unknown error ${selector}`;
+  return new KeystoneError(meaningOf(reason), `The contract refused: ${shown}.`, { cause: new ContractRevert(reason) });
+}
+
+function meaningOf(reason: RevertReason): ErrorCode {
+  if (Object.hasOwn(MEANING, reason.name)) return MEANING[reason.name as ContractErrorName];
+  const passes = reason.name === 'unknown' && PASSING_SELECTORS.has(reason.arguments[0] ?? '');
+  return passes ? 'chain_unavailable' : 'transaction_reverted';
+}
+
+/** Whether asking again can help. `transient`: the refusal passes by itself. `permanent`: it never does, or a person has to act first. */
+export function refusalKind(reason: RevertReason): 'permanent' | 'transient' {
+  return ERROR_CATALOGUE[meaningOf(reason)].retry === 'later' ? 'transient' : 'permanent';
 }
 
 /** Name of the contract's error behind an error of this room, e.g. `DeadlinePassed`; undefined when no contract refused. */

@@ -4,6 +4,8 @@ export const CHAIN_LIMITS = {
   rpcTimeoutMs: 10_000,
   /** RPC calls in flight at once when many rows or blocks are asked for. */
   rpcConcurrency: 16,
+  /** A node that did not answer is asked after the others for this long. */
+  nodeRestMs: 15_000,
   /** Characters of a node's error text that are kept. */
   rpcErrorLength: 300,
 

@@ -12,7 +12,7 @@ export function mintCall(address: string, recipient: string): { to: string; data
 }
 
 /** How often each recipient was minted to, by the chain's own logs. */
-export async function countMints(local: LocalChain, address: string): Promise<Map<string, number>> {
+export async function countMints(local: Pick<LocalChain, 'chain'>, address: string): Promise<Map<string, number>> {
   const head = await local.chain.headBlock();
   const logs = await local.chain.logs({ addresses: [address], topics: [TRANSFER], fromBlock: 0, toBlock: head.number });
   const counts = new Map<string, number>();
