@@ -1,30 +1,29 @@
-import {
-  Contract,
-  type ContractDeployTransaction,
-  ContractFactory,
-  getAddress,
-  getCreateAddress,
-  type Provider,
-  type Signer,
-  type TransactionReceipt,
-} from 'ethers';
+import { getAddress, type Signer } from 'ethers';
 
 import { buildContracts, type ContractName, loadArtifact } from '../contracts/build.ts';
+import { type EndpointDeployment, loadLayerZeroArtifact } from './deploy-endpoint.ts';
+import { type CallTarget, createDeployer, type Deployer } from './deployer.ts';
 
-/** Deploys the settlement contracts and the test tokens, wired to each other, from the compiled artifacts. */
+export { deployEndpoint, type EndpointDeployment, type EndpointOptions } from './deploy-endpoint.ts';
 
-const LIMITS = {
-  /** One call to the node. */
-  callMs: 15_000,
-  /** From sending a deployment to its inclusion. */
-  inclusionMs: 120_000,
-  attesters: 4,
-} as const;
+/**
+ * Deploys the settlement contracts and the test tokens, wired to each other, from the compiled artifacts: on chains of development and of tests.
+ * For real networks see deploy/contracts. Order: deployEndpoint everywhere, deployKeystone at home, deployRemote elsewhere, connectChains.
+ */
 
-/** Added to each estimate, in percent: state may change between the estimate and the inclusion. */
-const GAS_MARGIN_PERCENT = 120n;
+const LIMITS = { attesters: 4, sets: 8 } as const;
+
 const DEFAULT_SET_DELAY_SECONDS = 2 * 24 * 3600;
 const DEFAULT_MESSAGE_GRACE_SECONDS = 3600;
+/** Name of the attester set that a template uses unless it says otherwise. */
+const DEFAULT_SET = 'default';
+const ZERO_ADDRESS = `0x${'00'.repeat(20)}`;
+
+export interface AttesterSetOptions {
+  readonly attesters: readonly string[];
+  /** How many of them must say Pass; all of them by default. */
+  readonly threshold?: number;
+}
 
 export interface DeploymentOptions {
   /** Deploys, and becomes the admin of coordinator and registry. It needs a provider, and nothing else may use its nonces meanwhile. */
@@ -37,8 +36,12 @@ export interface DeploymentOptions {
   readonly attesters: readonly string[];
   /** How many of them must say Pass; all of them by default. */
   readonly threshold?: number;
+  /** Further sets by name, for example a platform's own. */
+  readonly furtherSets?: Readonly<Record<string, AttesterSetOptions>>;
   /** Address that may pause creation and deposits; the admin by default. */
   readonly pauser?: string;
+  /** LayerZero's endpoint on this chain. Without it the coordinator settles on its own chain alone, for ever. */
+  readonly endpoint?: EndpointDeployment;
   /** Seconds between the registration of a further attester set and its first use. */
   readonly setDelaySeconds?: number;
   /** Seconds after the deadline for which a settlement with every leg in waits for its execution. */
@@ -48,13 +51,35 @@ export interface DeploymentOptions {
 }
 
 export interface KeystoneDeployment {
+  readonly chainId: number;
   /** Checksummed addresses. */
   readonly coordinator: string;
   readonly escrow: string;
   readonly registry: string;
-  /** Id of the attester set (0x and 32 bytes of hex): keccak256(abi.encode(address[] ascending, uint8 threshold)). */
+  /** Id of the attester set `default` (0x and 32 bytes of hex): keccak256(abi.encode(address[] ascending, uint8 threshold)). */
   readonly attesterSet: string;
-  /** Block of the first of the three contracts: no event of theirs is older. */
+  /** Ids of all sets by name, `default` among them. */
+  readonly attesterSets: Readonly<Record<string, string>>;
+  readonly endpoint: EndpointDeployment | undefined;
+  /** No event of these contracts is older. */
+  readonly deploymentBlock: number;
+}
+
+export interface RemoteOptions {
+  readonly signer: Signer;
+  readonly endpoint: EndpointDeployment;
+  /** The coordinator's chain: what `deployKeystone` answered there. */
+  readonly home: Pick<KeystoneDeployment, 'chainId' | 'coordinator' | 'endpoint'>;
+  /** Address that may pause deposits; the admin, who is the signer, by default. */
+  readonly pauser?: string;
+  readonly onProgress?: (line: string) => void;
+}
+
+export interface RemoteDeployment {
+  readonly chainId: number;
+  readonly gateway: string;
+  readonly escrow: string;
+  readonly endpoint: EndpointDeployment;
   readonly deploymentBlock: number;
 }
 
@@ -63,20 +88,10 @@ export interface TestTokens {
   readonly KBOND: string;
   /** 6 decimals. */
   readonly TUSDC: string;
-}
-
-/** One contract to deploy at one nonce. */
-interface Deployment {
-  readonly name: ContractName;
-  readonly nonce: number;
-  readonly constructorArguments: readonly unknown[];
-}
-
-interface Deployer {
-  readonly signer: Signer;
-  readonly provider: Provider;
-  readonly address: string;
-  readonly say: (line: string) => void;
+  /** ERC-721. */
+  readonly KDEED: string;
+  /** ERC-1400. */
+  readonly KFUND: string;
 }
 
 /**
@@ -85,63 +100,144 @@ interface Deployer {
  * @throws Error when the attesters do not make a set, a deployment is not included in time, or it reverts.
  */
 export async function deployKeystone(options: DeploymentOptions): Promise<KeystoneDeployment> {
-  const set = attesterSetOf(options.attesters, options.threshold ?? options.attesters.length);
+  const { attesters, threshold, endpoint } = options;
+  const first: AttesterSetOptions = { attesters, ...(threshold !== undefined && { threshold }) };
+  const sets = Object.entries({ [DEFAULT_SET]: first, ...options.furtherSets }).map(
+    ([name, set]) => [name, attesterSetOf(set)] as const,
+  );
+  if (sets.length > LIMITS.sets) throw new Error(`more than ${LIMITS.sets} attester sets`);
   const deployer = await prepare(options.signer, options.onProgress);
-  const nonce = await nextNonce(deployer);
-  const coordinator = getCreateAddress({ from: deployer.address, nonce: nonce + 2 });
-  const { chainId } = await within(LIMITS.callMs, 'the chain id', deployer.provider.getNetwork());
-
+  const coordinator = deployer.addressAhead(2);
   const settings = {
     coordinator,
     admin: deployer.address,
     setDelay: options.setDelaySeconds ?? DEFAULT_SET_DELAY_SECONDS,
-    initialSets: [set],
+    initialSets: sets.map(([, set]) => set),
   };
-  const [registry, escrow] = await Promise.all([
-    deploy(deployer, { name: 'ComplianceRegistry', nonce, constructorArguments: [settings] }),
-    deploy(deployer, {
-      name: 'KeystoneEscrow',
-      nonce: nonce + 1,
-      constructorArguments: [coordinator, coordinator, chainId],
-    }),
-  ]);
   const roles = {
     admin: deployer.address,
     creator: getAddress(options.creator),
     engine: getAddress(options.engine),
     pauser: getAddress(options.pauser ?? deployer.address),
   };
+  const registry = await create(deployer, 'ComplianceRegistry', [settings]);
+  const escrow = await create(deployer, 'KeystoneEscrow', [coordinator, coordinator, deployer.chainId]);
   const grace = options.messageGraceSeconds ?? DEFAULT_MESSAGE_GRACE_SECONDS;
-  await deploy(deployer, {
-    name: 'SettlementCoordinator',
-    nonce: nonce + 2,
-    constructorArguments: [registry.address, escrow.address, roles, grace],
-  });
+  await create(deployer, 'SettlementCoordinator', [registry, escrow, roles, grace, endpoint?.endpoint ?? ZERO_ADDRESS]);
+  const deploymentBlock = await deployer.settled();
+
+  const target = { address: registry, abi: (await loadArtifact('ComplianceRegistry')).abi };
+  const attesterSets: Record<string, string> = {};
+  // Asked of the contract, so that nobody computes the id by another rule than the one that will judge it.
+  for (const [name, set] of sets) attesterSets[name] = String(await deployer.read(target, 'attesterSetId', [set]));
+  const attesterSet = attesterSets[DEFAULT_SET] ?? '';
   return {
+    chainId: deployer.chainId,
     coordinator,
-    escrow: escrow.address,
-    registry: registry.address,
-    attesterSet: await readAttesterSetId(deployer, registry.address, set),
-    deploymentBlock: Math.min(registry.blockNumber, escrow.blockNumber),
+    escrow,
+    registry,
+    attesterSet,
+    attesterSets,
+    endpoint,
+    deploymentBlock,
   };
 }
 
 /**
- * Deploys KBOND and TUSDC, which anybody may mint. For development chains only.
+ * Deploys escrow and gateway on a chain that is to follow the coordinator. Nothing arrives there before `connectChains`.
+ * @throws Error when the coordinator has no endpoint, a deployment is not included in time, or it reverts.
+ */
+export async function deployRemote(options: RemoteOptions): Promise<RemoteDeployment> {
+  const { endpoint, home } = options;
+  if (home.endpoint === undefined) throw new Error('the coordinator was deployed without an endpoint');
+  const deployer = await prepare(options.signer, options.onProgress);
+  const gateway = deployer.addressAhead(1);
+  const escrow = await create(deployer, 'KeystoneEscrow', [gateway, home.coordinator, home.chainId]);
+  const homeChain = {
+    coordinator: home.coordinator,
+    chainId: home.chainId,
+    endpointId: home.endpoint.endpointId,
+  };
+  const pauser = getAddress(options.pauser ?? deployer.address);
+  await create(deployer, 'Gateway', [escrow, endpoint.endpoint, homeChain, deployer.address, pauser]);
+  const deploymentBlock = await deployer.settled();
+  return { chainId: deployer.chainId, gateway, escrow, endpoint, deploymentBlock };
+}
+
+export interface DeployedBy<Deployment> {
+  /** Who deployed it, and may therefore still configure it. */
+  readonly signer: Signer;
+  readonly deployment: Deployment;
+}
+
+/**
+ * Connects the coordinator with every other chain, chooses the message libraries explicitly on both sides, and freezes all of it for ever.
+ * Chains cannot be added afterwards. With no remote chains the coordinator settles on its own chain alone.
+ * @throws Error when a transaction is not included in time or reverts.
+ */
+export async function connectChains(
+  home: DeployedBy<KeystoneDeployment>,
+  remotes: readonly DeployedBy<RemoteDeployment>[],
+): Promise<void> {
+  const { coordinator, endpoint } = home.deployment;
+  if (endpoint === undefined) throw new Error('the coordinator was deployed without an endpoint');
+  const atHome = async (): Promise<void> => {
+    const deployer = await prepare(home.signer);
+    const target = { address: coordinator, abi: (await loadArtifact('SettlementCoordinator')).abi };
+    for (const { deployment } of remotes) {
+      const { chainId, gateway, escrow } = deployment;
+      const remoteId = deployment.endpoint.endpointId;
+      await deployer.call('connect', target, 'connect', [chainId, remoteId, gateway, escrow]);
+      await chooseLibraries(deployer, endpoint, coordinator, remoteId);
+    }
+    await deployer.call('freeze', target, 'freeze', []);
+    await deployer.settled();
+  };
+  const atRemote = async ({ signer, deployment }: DeployedBy<RemoteDeployment>): Promise<void> => {
+    const deployer = await prepare(signer);
+    const target = { address: deployment.gateway, abi: (await loadArtifact('Gateway')).abi };
+    await chooseLibraries(deployer, deployment.endpoint, deployment.gateway, endpoint.endpointId);
+    await deployer.call('freeze', target, 'freeze', []);
+    await deployer.settled();
+  };
+  await Promise.all([atHome(), ...remotes.map(atRemote)]);
+}
+
+/** Defaults belong to LayerZero, which may change them: the contracts refuse to be frozen with them. */
+async function chooseLibraries(
+  deployer: Deployer,
+  endpoint: EndpointDeployment,
+  application: string,
+  remoteId: number,
+): Promise<void> {
+  const { abi } = await loadLayerZeroArtifact('lz-evm-protocol-v2', 'EndpointV2');
+  const target: CallTarget = { address: endpoint.endpoint, abi };
+  const path = [application, remoteId, endpoint.messageLibrary];
+  await deployer.call('setSendLibrary', target, 'setSendLibrary', path);
+  await deployer.call('setReceiveLibrary', target, 'setReceiveLibrary', [...path, 0]);
+}
+
+/**
+ * Deploys test tokens of three standards, which anybody may mint. For development chains only.
  * @throws Error when a deployment is not included in time.
  */
 export async function deployTestTokens(signer: Signer, onProgress?: (line: string) => void): Promise<TestTokens> {
   const deployer = await prepare(signer, onProgress);
-  const nonce = await nextNonce(deployer);
-  const [bond, cash] = await Promise.all([
-    deploy(deployer, { name: 'KBOND', nonce, constructorArguments: [] }),
-    deploy(deployer, { name: 'TUSDC', nonce: nonce + 1, constructorArguments: [] }),
-  ]);
-  return { KBOND: bond.address, TUSDC: cash.address };
+  const tokens = {
+    KBOND: await create(deployer, 'KBOND', []),
+    TUSDC: await create(deployer, 'TUSDC', []),
+    KDEED: await create(deployer, 'KDEED', []),
+    KFUND: await create(deployer, 'KFUND', []),
+  };
+  await deployer.settled();
+  return tokens;
 }
 
 /** Ascending order, as the registry demands: each set then has exactly one id. */
-function attesterSetOf(attesters: readonly string[], threshold: number): { attesters: string[]; threshold: number } {
+function attesterSetOf({ attesters, threshold = attesters.length }: AttesterSetOptions): {
+  attesters: string[];
+  threshold: number;
+} {
   const ascending = attesters
     .map((attester) => getAddress(attester))
     .toSorted((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
@@ -156,67 +252,10 @@ function attesterSetOf(attesters: readonly string[], threshold: number): { attes
 }
 
 async function prepare(signer: Signer, onProgress?: (line: string) => void): Promise<Deployer> {
-  const { provider } = signer;
-  if (provider === null) throw new Error('the deploying signer is not connected to a node');
-  const say = onProgress ?? ((): void => undefined);
-  await buildContracts({ onProgress: say });
-  return { signer, provider, address: await signer.getAddress(), say };
+  await buildContracts(onProgress === undefined ? {} : { onProgress });
+  return createDeployer(signer, onProgress);
 }
 
-/** Counts what is pending too: a deployment that was interrupted may still be on its way. */
-function nextNonce(deployer: Deployer): Promise<number> {
-  return within(
-    LIMITS.callMs,
-    "the deployer's nonce",
-    deployer.provider.getTransactionCount(deployer.address, 'pending'),
-  );
-}
-
-async function deploy(deployer: Deployer, deployment: Deployment): Promise<{ address: string; blockNumber: number }> {
-  const { name, nonce } = deployment;
-  const artifact = await loadArtifact(name);
-  const factory = new ContractFactory(artifact.abi, artifact.bytecode);
-  const request: ContractDeployTransaction = await factory.getDeployTransaction(...deployment.constructorArguments);
-  const { provider, address: from } = deployer;
-  const estimate = await within(LIMITS.callMs, `the gas of ${name}`, provider.estimateGas({ ...request, from }));
-  const gasLimit = (estimate * GAS_MARGIN_PERCENT) / 100n;
-  const sending = deployer.signer.sendTransaction({ ...request, nonce, gasLimit });
-  const sent = await within(LIMITS.callMs, `sending ${name}`, sending);
-  const receipt = await included(provider, sent.hash, name);
-  const address = getCreateAddress({ from, nonce });
-  deployer.say(`${name} at ${address}, block ${receipt.blockNumber}`);
-  return { address, blockNumber: receipt.blockNumber };
-}
-
-async function included(provider: Provider, hash: string, name: string): Promise<TransactionReceipt> {
-  const receipt = await provider.waitForTransaction(hash, 1, LIMITS.inclusionMs);
-  if (receipt === null) throw new Error(`${name}: transaction ${hash} is not included`);
-  if (receipt.status !== 1) throw new Error(`${name}: transaction ${hash} reverted`);
-  return receipt;
-}
-
-/** Asked of the contract, so that nobody computes the id by another rule than the one that will judge it. */
-async function readAttesterSetId(
-  deployer: Deployer,
-  registry: string,
-  set: { attesters: string[]; threshold: number },
-): Promise<string> {
-  const { abi } = await loadArtifact('ComplianceRegistry');
-  const contract = new Contract(registry, abi, deployer.provider);
-  const id: unknown = await within(LIMITS.callMs, 'the attester set', contract.getFunction('attesterSetId')(set));
-  if (typeof id !== 'string') throw new Error('the registry did not answer with the id of the attester set');
-  return id;
-}
-
-/** @throws Error that says what was waited for, when it takes longer. */
-async function within<Value>(limitMs: number, what: string, work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: no answer from the node in ${limitMs} ms`)), limitMs);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function create(deployer: Deployer, name: ContractName, values: readonly unknown[]): Promise<string> {
+  return deployer.create(name, await loadArtifact(name), values);
 }
