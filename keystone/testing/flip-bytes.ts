@@ -6,6 +6,7 @@
 
 import { type JsonObject, type JsonValue, PACK_LIMITS, parseJson, pointer } from '../json.ts';
 import { verifyPack } from '../pack.ts';
+import { crossChainPack } from './cross-chain.ts';
 import * as fixture from './packs.ts';
 
 interface Leaf {
@@ -63,7 +64,7 @@ function flipped(value: JsonValue, random: (below: number) => number): JsonValue
 
 const [seed = 1, runs = 50] = process.argv.slice(2).map(Number);
 const random = randomOf(seed);
-const texts = [fixture.settlementPack(), fixture.paymentPack()].map((pack) => JSON.stringify(pack));
+const texts = [fixture.settlementPack(), fixture.paymentPack(), crossChainPack()].map((pack) => JSON.stringify(pack));
 const trusted_keys = fixture.trusted();
 const survivors: { path: string; from: JsonValue; to: JsonValue }[] = [];
 

@@ -8,9 +8,10 @@ import { canonicalText } from '../canonical.ts';
 import { packRef, packSignaturePayload } from '../compose.ts';
 import { type JsonObject, PACK_LIMITS, isJsonObject } from '../json.ts';
 import type { SigningKey } from '../keys.ts';
-import type { Pack } from '../pack-types.ts';
+import type { Pack, SettlementEvidence } from '../pack-types.ts';
 import { decisionSetDigest } from '../decisions.ts';
 import { ref } from '../ref.ts';
+import { hashTerms } from '../terms.ts';
 import { testKey } from './packs.ts';
 
 export interface Forgery {
@@ -79,6 +80,23 @@ export function relink(pack: JsonObject, forgery: Forgery = {}): JsonObject {
   }
   at(pack, 'onchain_verification')['decision_set_digest'] = digestOf(pack);
   return resign(pack, key);
+}
+
+/**
+ * As {@link relink}, for a forger who also changes what was settled or agreed: the hash of the terms and the reference of
+ * the settled legs follow the change. Only the chain itself could tell, and every check of the content.
+ */
+export function rebind(pack: JsonObject): JsonObject {
+  const evidence = at(pack, 'onchain_verification');
+  const { coordinator, chain_id, terms } = evidence as unknown as SettlementEvidence;
+  const terms_hash = hashTerms(coordinator, chain_id, terms);
+  evidence['terms_hash'] = terms_hash;
+  for (const name of Object.keys(at(pack, 'protocols'))) {
+    at(pack, 'protocols', name, 'policy_object')['terms_hash'] = terms_hash;
+    at(pack, 'protocols', name, 'decision_object')['terms_hash'] = terms_hash;
+  }
+  at(pack, 'settlement', 'attestation')['settled_payment_ref'] = hash(pack['settled_legs']);
+  return relink(pack);
 }
 
 function digestOf(pack: JsonObject): string {
