@@ -112,15 +112,18 @@ function rejectionError(rejected: JsonRejected): KeystoneError {
 const TOKEN = /"(?:[^"\\]|\\.)*(?:"|$)|-?[0-9][0-9.eE+-]*/gs;
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 
+/** Members whose numbers are taken digit by digit: token ids are up to 256 bits wide. */
+const EXACT_MEMBERS: readonly string[] = ['"quantity"', '"token_id"'];
+
 /**
- * Puts the number after a member called `quantity` in quotes before anything parses it: as a double, 0.1 + 17 more digits would lose
- * them. Only a complete JSON number is quoted, so that no malformed text becomes valid.
+ * Puts the number after a member called `quantity` or `token_id` in quotes before anything parses it: as a double, 0.1 + 17 more digits
+ * would lose them. Only a complete JSON number is quoted, so that no malformed text becomes valid.
  */
 export function quoteQuantities(text: string): string {
   let memberEnd = -1;
   return text.replace(TOKEN, (token: string, offset: number) => {
     if (token.startsWith('"')) {
-      memberEnd = token === '"quantity"' ? offset + token.length : -1;
+      memberEnd = EXACT_MEMBERS.includes(token) ? offset + token.length : -1;
       return token;
     }
     const follows = memberEnd >= 0 && /^\s*:\s*$/.test(text.slice(memberEnd, offset));

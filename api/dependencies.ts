@@ -2,14 +2,21 @@ import type { UrlVerdict } from '../activities/webhooks/address-policy.ts';
 import type { WebhookSender } from '../activities/webhooks/send.ts';
 import type { Database } from '../db/pool.ts';
 import type { ChainConfiguration } from '../domain/configuration.ts';
+import type { TokenStandard } from '../domain/legs.ts';
+import type { TemplateFees } from '../domain/template-fees.ts';
 import type { Caller } from './route.ts';
 
 /** What the handlers work with. Everything that leaves the process has a time limit of its own. */
 export interface ApiDependencies {
   readonly database: Database;
   readonly chains: readonly ChainConfiguration[];
-  /** Decimals that a token states on its chain. Throws `instrument_unknown` or `chain_unavailable`. */
-  readonly tokenDecimals: (chainId: number, address: string) => Promise<number>;
+  /** What configured templates take; most take nothing. */
+  readonly templateFees: TemplateFees;
+  /**
+   * Decimals that a token states on its own chain; 0 for an ERC-721, which has none. Throws `instrument_unknown`, `token_standard_differs` or
+   * `chain_unavailable`.
+   */
+  readonly tokenDecimals: (chainId: number, address: string, standard: TokenStandard) => Promise<number>;
   readonly checkWebhookUrl: (url: string) => Promise<UrlVerdict>;
   readonly webhookSender: WebhookSender;
   /** ms since epoch */

@@ -7,7 +7,9 @@ import { checkWebhookUrl, createWebhookSender, parseAllowedPrivateRanges } from 
 import { createChain } from '../chain/provider.ts';
 import { createTokenDecimals } from '../chain/tokens.ts';
 import { createDatabase } from '../db/pool.ts';
-import { apiConfigurationSchema, parseConfiguration } from '../domain/configuration.ts';
+import { apiConfigurationSchema, contractAddresses, parseConfiguration } from '../domain/configuration.ts';
+import { checkTemplateFees } from '../domain/template-fees.ts';
+import { SETTLEMENT_TEMPLATES } from '../domain/templates.ts';
 import { createApplication } from './application.ts';
 import { createAuthenticate, remoteKeys } from './authentication.ts';
 import { API_LIMITS } from './limits.ts';
@@ -42,11 +44,17 @@ const database = createDatabase({
 });
 const chains = configuration.KEYSTONE_CHAINS.map((chain) => createChain(chain));
 const allowedPrivateRanges = parseAllowedPrivateRanges(configuration.WEBHOOK_ALLOWED_PRIVATE_RANGES);
+const templateFees = configuration.TEMPLATE_FEES;
+checkTemplateFees(templateFees, {
+  slugs: SETTLEMENT_TEMPLATES.map(({ slug }) => slug),
+  contracts: configuration.KEYSTONE_CHAINS.flatMap(contractAddresses),
+});
 let draining = false;
 
 const application = createApplication({
   database,
   chains: configuration.KEYSTONE_CHAINS,
+  templateFees,
   tokenDecimals: createTokenDecimals({ database, chains }),
   checkWebhookUrl: (url) => checkWebhookUrl(url, { allowedPrivateRanges }),
   webhookSender: createWebhookSender({ allowedPrivateRanges }),

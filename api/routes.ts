@@ -5,6 +5,7 @@ import { cancelInstructionHandler, getInstructionHandler, listInstructionsHandle
 import { submitInstructionHandler } from './instructions/submit.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Route, route } from './route.ts';
+import { getComplianceReferencesHandler } from './settlements/compliance-references.ts';
 import { confirmSettlementHandler } from './settlements/confirm.ts';
 import * as settlements from './settlements/contract.ts';
 import { createSettlementHandler } from './settlements/create.ts';
@@ -44,12 +45,13 @@ export function createRoutes(dependencies: ApiDependencies, isDraining: () => bo
     route(settlements.decideCompliance, decideComplianceHandler(dependencies)),
     route(settlements.getProof, getProofHandler(dependencies)),
     route(settlements.getDepositInfo, getDepositInfoHandler(dependencies)),
+    route(settlements.getComplianceReferences, getComplianceReferencesHandler(dependencies)),
     route(instructions.submitInstruction, submitInstructionHandler(dependencies)),
     route(instructions.listInstructions, listInstructionsHandler(dependencies)),
     route(instructions.getInstruction, getInstructionHandler(dependencies)),
     route(instructions.cancelInstruction, cancelInstructionHandler(dependencies)),
-    route(templates.listTemplates, listTemplatesHandler()),
-    route(templates.getTemplate, getTemplateHandler()),
+    route(templates.listTemplates, listTemplatesHandler(dependencies)),
+    route(templates.getTemplate, getTemplateHandler(dependencies)),
     route(endpoints.createEndpoint, createEndpointHandler(dependencies)),
     route(endpoints.listEndpoints, listEndpointsHandler(dependencies)),
     route(endpoints.getEndpoint, getEndpointHandler(dependencies)),

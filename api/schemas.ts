@@ -1,7 +1,9 @@
 import { z } from 'zod';
 
 import { LIMITS } from '../domain/limits.ts';
-import { DIRECTIONS, LEG_TYPES } from '../domain/legs.ts';
+import { FEE_MODES } from '../domain/fees.ts';
+import { DIRECTIONS, LEG_TYPES, MAXIMUM_TOKEN_ID, TOKEN_STANDARDS } from '../domain/legs.ts';
+import { WALLET_PURPOSES } from '../domain/wallets.ts';
 import { API_LIMITS } from './limits.ts';
 
 /** Building blocks of the contracts. Requests are strict, answers are open: a new field of an answer breaks no client. */
@@ -53,22 +55,57 @@ export const quantityIn = z
   .max(LIMITS.maximumTextLength)
   .meta({ type: ['string', 'number'], description: 'Human units, exact decimal, as text or number.', example: '500' });
 
-export const partyIn = z
+const partyWalletIn = z
   .strictObject({
-    role: roleIn,
-    external_reference: text(LIMITS.maximumTextLength),
-    name: text(LIMITS.maximumTextLength).optional(),
-    wallet_address: walletIn,
-    chain_id: chainIdIn.optional(),
-    country: countryIn.optional(),
+    chain_id: chainIdIn,
+    address: walletIn,
+    purpose: z
+      .enum(WALLET_PURPOSES)
+      .meta({ description: 'Where the party is paid, or from where it pays on this chain.' }),
   })
-  .meta({ id: 'PartyInput' });
+  .meta({ id: 'PartyWalletInput' });
+
+/** What a party says of itself, in both ways in. */
+export const partyFields = {
+  external_reference: text(LIMITS.maximumTextLength),
+  name: text(LIMITS.maximumTextLength).optional(),
+  wallet_address: walletIn.optional().meta({
+    description: 'The wallet on every chain that `wallets` does not name. Either this or `wallets` is needed.',
+    example: '0x52908400098527886E0F7030069857D2E4169EE7',
+  }),
+  chain_id: chainIdIn.optional(),
+  wallets: z.array(partyWalletIn).max(LIMITS.maximumWalletsPerParty).optional().meta({
+    description: 'Wallets per chain; a deposit wallet defaults to the receive wallet. Every one is screened.',
+  }),
+  country: countryIn.optional(),
+};
+
+export const partyIn = z.strictObject({ role: roleIn, ...partyFields }).meta({ id: 'PartyInput' });
+
+export const feeModeIn = z.enum(FEE_MODES).meta({
+  description:
+    'Who bears the template’s fee on the payment legs: taken out of the payout, added to the deposit, or half of each. Default: the template’s.',
+});
 
 const statedLegFields = {
   instrument_id: text(LIMITS.maximumTextLength).meta({ description: 'Token contract address.' }),
   quantity: quantityIn,
   chain_id: chainIdIn.optional(),
-  token_standard: text(LIMITS.maximumTextLength).optional().meta({ description: 'ERC-20 (the default) or ERC-3643.' }),
+  token_standard: text(LIMITS.maximumTextLength)
+    .optional()
+    .meta({ description: `${TOKEN_STANDARDS.join(', ')}; ERC-20 when it is left out.` }),
+  token_id: z
+    .string()
+    .regex(/^(?:0|[1-9][0-9]{0,77})$/, 'must be a whole number')
+    .refine((id) => BigInt(id) <= MAXIMUM_TOKEN_ID, 'must fit into 256 bits')
+    .optional()
+    .meta({ type: ['string', 'integer'], description: 'Of an ERC-721 leg: the one token that moves.' }),
+  partition: z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{64}$/, 'must be 0x and 64 hexadecimal digits')
+    .toLowerCase()
+    .optional()
+    .meta({ description: 'Of an ERC-1400 leg: the partition that it is taken from and put into.' }),
   external_reference: text(LIMITS.maximumTextLength).optional(),
 };
 

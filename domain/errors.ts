@@ -53,6 +53,7 @@ export const ERROR_CATALOGUE = {
   native_coin_refused: { status: 422, title: 'The native coin of a chain is not settled', retry: 'never' },
   instrument_unknown: { status: 422, title: 'The instrument is not a token on that chain', retry: 'never' },
   token_standard_unsupported: { status: 422, title: 'The token standard is not supported', retry: 'never' },
+  token_standard_differs: { status: 422, title: 'The token is not of the stated standard', retry: 'never' },
   token_id_missing: { status: 422, title: 'The token id of an ERC-721 leg is missing', retry: 'never' },
   token_id_unexpected: { status: 422, title: 'Only an ERC-721 leg has a token id', retry: 'never' },
   partition_missing: { status: 422, title: 'The partition of an ERC-1400 leg is missing', retry: 'never' },

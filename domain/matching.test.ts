@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { StatedLeg } from './legs.ts';
-import { type MatchableInstruction, matchInstructions } from './matching.ts';
+import { type MatchableInstruction, matchInstructions, pairLegs } from './matching.ts';
 
 const NOW = 1_700_000_000_000;
 const bond: StatedLeg = {
@@ -24,6 +24,7 @@ const seller: MatchableInstruction = {
   templateSlug: 'dvp-standard',
   role: 'seller',
   legs: [bond, cash],
+  feeMode: 'seller_pays',
   deadlineMs: NOW + 60_000,
 };
 const mirrored = (leg: StatedLeg): StatedLeg => ({
@@ -60,6 +61,9 @@ describe('matching', () => {
     ['match_leg_types_differ', { legs: [{ ...mirrored(bond), tokenStandard: 'ERC-3643' }, mirrored(cash)] }],
     ['match_quantities_differ', { legs: [mirrored(bond), { ...mirrored(cash), quantity: '125000.000001' }] }],
     ['match_directions_not_complementary', { legs: [bond, mirrored(cash)] }],
+    ['match_instruments_differ', { legs: [...buyer.legs, mirrored(cash)] }],
+    ['match_fee_modes_differ', { feeMode: 'split' }],
+    ['match_fee_modes_differ', { feeMode: null }],
     ['match_deadline_passed', { deadlineMs: NOW }],
   ])('refuses with %s', (refusal, change) => {
     expect(matchInstructions(seller, { ...buyer, ...change }, NOW)).toEqual({ matched: false, refusal });
@@ -69,6 +73,7 @@ describe('matching', () => {
     const side = fc.record({
       templateSlug: fc.constantFrom('dvp-standard', 'dvp-immediate'),
       role: fc.constantFrom('seller', 'buyer'),
+      feeMode: fc.constantFrom('seller_pays' as const, 'split' as const, null),
       deadlineMs: fc.integer({ min: NOW - 5, max: NOW + 5 }),
       legs: fc.subarray([bond, cash, mirrored(bond), mirrored(cash), { ...bond, quantity: '7' }], { minLength: 1 }),
     });
@@ -77,5 +82,42 @@ describe('matching', () => {
         expect(matchInstructions(ours, theirs, NOW)).toEqual(matchInstructions(theirs, ours, NOW));
       }),
     );
+  });
+
+  it('tells token ids and partitions apart', () => {
+    const deed = (tokenId: string): StatedLeg => ({ ...bond, tokenStandard: 'ERC-721', quantity: '1', tokenId });
+    const fund = (partition: string): StatedLeg => ({ ...bond, tokenStandard: 'ERC-1400', partition });
+    for (const [one, other] of [
+      [deed('1'), deed('2')],
+      [fund(`0x${'01'.repeat(32)}`), fund(`0x${'02'.repeat(32)}`)],
+    ] as const) {
+      const ours = { ...seller, legs: [one, cash] };
+      const theirs = (leg: StatedLeg) => ({ ...buyer, legs: [mirrored(leg), mirrored(cash)] });
+      expect(matchInstructions(ours, theirs(one), NOW).matched).toBe(true);
+      expect(matchInstructions(ours, theirs(other), NOW)).toEqual({
+        matched: false,
+        refusal: 'match_instruments_differ',
+      });
+    }
+  });
+
+  it('compares one asset in several legs as often as it is stated, in any order', () => {
+    const [large, small, back] = [bond, { ...bond, quantity: '7' }, mirrored({ ...bond, quantity: '3' })];
+    const ours = { ...seller, legs: [large, small, back, cash] };
+    const theirs = (legs: StatedLeg[]) => ({ ...buyer, legs: legs.map(mirrored) });
+    expect(matchInstructions(ours, theirs([cash, back, small, large]), NOW).matched).toBe(true);
+    expect(matchInstructions(ours, theirs([large, large, back, cash]), NOW)).toMatchObject({
+      refusal: 'match_quantities_differ',
+    });
+    expect(matchInstructions(ours, theirs([large, small, mirrored(back), cash]), NOW)).toMatchObject({
+      refusal: 'match_directions_not_complementary',
+    });
+  });
+
+  it('pairs each leg of the other side with one of ours, equal legs one to one', () => {
+    const ours = [cash, bond, bond];
+    const paired = pairLegs(ours, [mirrored(bond), mirrored(cash), mirrored(bond)]);
+    expect(paired[1]).toBe(0);
+    expect([paired[0], paired[2]].toSorted()).toEqual([1, 2]);
   });
 });

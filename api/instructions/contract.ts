@@ -1,40 +1,34 @@
 import { z } from 'zod';
 
 import { INSTRUCTION_STATUSES } from '../../db/instructions.ts';
+import { FEE_MODES } from '../../domain/fees.ts';
 import { DIRECTIONS, LEG_TYPES } from '../../domain/legs.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { MATCH_REFUSALS } from '../../domain/matching.ts';
 import { DEFAULT_TEMPLATE_SLUG } from '../../domain/templates.ts';
 import type { RouteContract } from '../route.ts';
 import {
-  chainIdIn,
-  countryIn,
+  feeModeIn,
   idempotencyKeyIn,
   idParam,
   instructionLegIn,
   instructionListQuery,
   listOf,
+  partyFields,
   roleIn,
   text,
   timeIn,
   timeOut,
   uuidOut,
-  walletIn,
 } from '../schemas.ts';
+import { walletsOut } from '../settlements/views.ts';
+import { LEG_ERRORS, WALLET_ERRORS } from '../trade-errors.ts';
 
 export const submitInstructionBody = z
   .strictObject({
     template_slug: text(100).default(DEFAULT_TEMPLATE_SLUG),
     role: roleIn,
-    party: z
-      .strictObject({
-        external_reference: text(LIMITS.maximumTextLength),
-        name: text(LIMITS.maximumTextLength).optional(),
-        wallet_address: walletIn,
-        chain_id: chainIdIn.optional(),
-        country: countryIn.optional(),
-      })
-      .meta({ id: 'InstructionPartyInput' }),
+    party: z.strictObject(partyFields).meta({ id: 'InstructionPartyInput' }),
     legs: z.array(instructionLegIn).max(LIMITS.maximumLegs).default([]),
     trade_reference: z
       .string()
@@ -43,6 +37,7 @@ export const submitInstructionBody = z
       .optional()
       .meta({ description: 'The reference that the other side gave you; left out, a new one is made.' }),
     timeout_at: timeIn.optional(),
+    fee_mode: feeModeIn.optional(),
     idempotency_key: idempotencyKeyIn.optional(),
   })
   .meta({ id: 'SubmitInstruction' });
@@ -59,8 +54,9 @@ export const instructionOut = z
     party: z.looseObject({
       external_reference: z.string(),
       name: z.string().nullable(),
-      wallet_address: z.string(),
+      wallet_address: z.string().nullable(),
       chain_id: z.int().nullable(),
+      wallets: walletsOut,
       country: z.string().nullable(),
     }),
     legs: z.array(
@@ -71,9 +67,14 @@ export const instructionOut = z
         direction: z.enum(DIRECTIONS),
         chain_id: z.int(),
         token_standard: z.string(),
+        token_id: z.string().nullable(),
+        partition: z.string().nullable(),
         external_reference: z.string().nullable(),
       }),
     ),
+    fee_mode: z.enum(FEE_MODES).nullable().meta({
+      description: 'As stated, else the template’s; both sides must agree. Null when there is no payment leg.',
+    }),
     idempotency_key: z.string().nullable(),
     match_refusal: z
       .looseObject({ code: z.enum(MATCH_REFUSALS), detail: z.string() })
@@ -103,6 +104,7 @@ export const submitInstruction = {
   example: {
     template_slug: 'dvp-standard',
     role: 'seller',
+    fee_mode: 'split',
     party: {
       external_reference: 'seller-001',
       name: 'Acme Securities',
@@ -134,20 +136,12 @@ export const submitInstruction = {
     'idempotency_key_conflict',
     'idempotency_in_progress',
     'template_unknown',
+    'template_unavailable',
     'role_unknown',
     'leg_type_missing',
     'legs_missing',
-    'legs_duplicated',
-    'chain_unknown',
-    'chain_missing',
-    'instrument_unknown',
-    'token_standard_unsupported',
-    'quantity_malformed',
-    'quantity_not_positive',
-    'quantity_too_precise',
-    'quantity_too_large',
-    'wallet_malformed',
-    'wallet_shared',
+    ...LEG_ERRORS,
+    ...WALLET_ERRORS,
     'timeout_out_of_range',
     'trade_reference_taken',
     'chain_unavailable',

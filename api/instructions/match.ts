@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { announceCreation, insertSettlement, type ResolvedLeg } from '../../db/create-settlement.ts';
 import {
   adoptMatchedInstruction,
-  candidateHasWallet,
-  type InstructionLeg,
+  candidateSharesWallet,
   lockMatchCandidates,
   type MatchCandidate,
   type NewInstruction,
@@ -13,19 +12,25 @@ import {
 import { sqlState, type Transaction, UNIQUE_VIOLATION } from '../../db/pool.ts';
 import { isTradeReferenceSettled } from '../../db/settlements.ts';
 import { KeystoneError } from '../../domain/errors.ts';
+import type { TemplateFee } from '../../domain/fees.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import { payerAndPayee } from '../../domain/legs.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import { type MatchableInstruction, matchInstructions, type MatchRefusal } from '../../domain/matching.ts';
+import { type MatchableInstruction, matchInstructions, type MatchRefusal, pairLegs } from '../../domain/matching.ts';
 import type { SettlementTemplate } from '../../domain/templates.ts';
 import { triggeredBy } from '../dependencies.ts';
 import type { PlatformCaller } from '../route.ts';
+import { withFees } from '../leg-rules.ts';
 import { refusal } from '../trade-rules.ts';
+import { type CheckedWallets, walletShared } from '../wallet-rules.ts';
 
 interface MatchInput {
   readonly caller: PlatformCaller;
   readonly stated: NewInstruction;
   readonly template: SettlementTemplate;
+  readonly fee: TemplateFee | undefined;
+  /** The stated side's wallets, with their place in the request. */
+  readonly wallets: CheckedWallets;
   readonly requestId: string;
   readonly nowMs: number;
 }
@@ -59,7 +64,8 @@ function taken(): KeystoneError {
 }
 
 function matchable(stated: NewInstruction): MatchableInstruction {
-  return { templateSlug: stated.templateSlug, role: stated.role, legs: stated.legs, deadlineMs: stated.deadlineMs };
+  const { templateSlug, role, legs, feeMode, deadlineMs } = stated;
+  return { templateSlug, role, legs, feeMode, deadlineMs };
 }
 
 function candidateMatchable(candidate: MatchCandidate): MatchableInstruction {
@@ -67,6 +73,7 @@ function candidateMatchable(candidate: MatchCandidate): MatchableInstruction {
     templateSlug: candidate.template_slug,
     role: candidate.role,
     legs: candidate.legs,
+    feeMode: candidate.fee_mode,
     deadlineMs: candidate.timeout_at.getTime(),
   };
 }
@@ -78,9 +85,9 @@ async function settle(
   candidate: MatchCandidate,
   deadlineMs: number,
 ): Promise<Uuid> {
-  const { caller, stated, template, requestId } = input;
-  if (await candidateHasWallet(transaction, candidate.id, stated.party.wallet_address)) {
-    throw refusal('wallet_shared', '/party/wallet_address', 'Two parties of a trade need different wallets.');
+  const { caller, stated, template, fee, requestId } = input;
+  if (await candidateSharesWallet(transaction, candidate.id, stated.party.wallets)) {
+    throw walletShared(input.wallets, undefined);
   }
   const settlementId = randomUUID();
   // Row-level security shows the candidate only to its own environment.
@@ -92,6 +99,8 @@ async function settle(
     settlementType: bothMine ? 'single_platform' : 'cross_platform',
     origin: 'instructions',
     template,
+    feeMode: stated.feeMode,
+    fee,
     tradeReference: stated.tradeReference,
     state: 'INSTRUCTED',
     deadlineMs,
@@ -99,7 +108,7 @@ async function settle(
     idempotencyKey: stated.idempotencyKey,
     requestId,
     parties: [ownParty(stated)],
-    legs: candidate.legs.map((leg) => settledLeg(leg, candidate.role, stated)),
+    legs: withFees(settledLegs(candidate, stated), stated.feeMode, fee),
   }).catch((error: unknown) => {
     throw sqlState(error) === UNIQUE_VIOLATION ? taken() : error;
   });
@@ -108,12 +117,16 @@ async function settle(
     settlementId,
     partyId: randomUUID(),
     position: 0,
-    participantId: randomUUID(),
   });
   await announceCreation(transaction, settlementId, {
     triggeredBy: triggeredBy(caller),
     requestId,
-    payload: { origin: 'instructions', template_slug: template.slug, trade_reference: stated.tradeReference },
+    payload: {
+      origin: 'instructions',
+      template_slug: template.slug,
+      trade_reference: stated.tradeReference,
+      fee_mode: stated.feeMode,
+    },
     confirmations: [],
   });
   return settlementId;
@@ -125,22 +138,27 @@ function ownParty(stated: NewInstruction) {
     role: stated.role,
     externalReference: stated.party.external_reference,
     name: stated.party.name ?? undefined,
-    walletAddress: stated.party.wallet_address,
+    walletAddress: stated.party.wallet_address ?? undefined,
+    wallets: stated.party.wallets,
     chainId: stated.party.chain_id ?? undefined,
     country: stated.party.country ?? undefined,
   };
 }
 
-/** The first side's leg, with our own reference of it. */
-function settledLeg(leg: InstructionLeg, firstRole: string, stated: NewInstruction): ResolvedLeg {
-  const ours = stated.legs.find((own) => own.chainId === leg.chainId && own.instrumentId === leg.instrumentId);
-  const { payerRole, payeeRole } = payerAndPayee(firstRole, leg.direction, [firstRole, stated.role]);
-  return {
-    ...leg,
-    amount: BigInt(leg.amount),
-    externalReference: ours?.externalReference,
-    partyRole: firstRole,
-    payerRole,
-    payeeRole,
-  };
+/** The first side's legs in its order, with our own references of them. */
+function settledLegs(candidate: MatchCandidate, stated: NewInstruction): ResolvedLeg[] {
+  const paired = pairLegs(stated.legs, candidate.legs);
+  return candidate.legs.map((leg, index) => {
+    const own = paired[index];
+    const { payerRole, payeeRole } = payerAndPayee(candidate.role, leg.direction, [candidate.role, stated.role]);
+    return {
+      ...leg,
+      amount: BigInt(leg.amount),
+      fees: [],
+      externalReference: own === undefined ? undefined : stated.legs[own]?.externalReference,
+      partyRole: candidate.role,
+      payerRole,
+      payeeRole,
+    };
+  });
 }

@@ -303,9 +303,8 @@ describe('instructions', () => {
     it.each<[string, Record<string, unknown>]>([
       ['legs_missing', { legs: [] }],
       ['leg_type_missing', { legs: side('seller').legs.slice(0, 1) }],
-      ['legs_duplicated', { legs: [side('seller').legs[0], { ...side('seller').legs[1], instrument_id: KBOND }] }],
       ['role_unknown', { role: 'broker' }],
-      ['validation_failed', { fee_mode: 'split' }],
+      ['validation_failed', { fee_mode: 'nobody_pays' }],
       ['wallet_malformed', { party: { external_reference: 'x', wallet_address: '0xSellerWallet...' } }],
     ])('%s', async (code, changes) => {
       const answer = await submit(a.token, side('seller', changes));

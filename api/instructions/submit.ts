@@ -12,22 +12,17 @@ import {
 } from '../../db/instructions.ts';
 import type { Transaction } from '../../db/pool.ts';
 import { KeystoneError } from '../../domain/errors.ts';
+import type { FeeMode } from '../../domain/fees.ts';
 import { TRADE_REFERENCE_PREFIX, type Uuid } from '../../domain/ids.ts';
 import type { SettlementTemplate } from '../../domain/templates.ts';
+import { chainsOfRole } from '../../domain/wallets.ts';
 import { actorOf, type ApiDependencies } from '../dependencies.ts';
 import { requestFingerprint } from '../idempotency.ts';
 import type { Answer, Handler, PlatformCaller } from '../route.ts';
 import { claimOf } from '../settlements/create.ts';
-import {
-  checkChain,
-  checkRole,
-  checkWallet,
-  checkWalletsApart,
-  chooseDeadline,
-  chooseTemplate,
-  refusal,
-  resolveLegs,
-} from '../trade-rules.ts';
+import { chainsNamed, chooseFeeMode, resolveLegs } from '../leg-rules.ts';
+import { checkChain, checkRole, chooseDeadline, chooseTemplate } from '../trade-rules.ts';
+import { type CheckedWallets, checkStatedWallets, walletsForLegs } from '../wallet-rules.ts';
 import { submitInstruction as contract, type SubmitInstructionBody } from './contract.ts';
 import { matchWithPending } from './match.ts';
 import { showInstruction } from './views.ts';
@@ -53,6 +48,7 @@ export function submitInstructionHandler(dependencies: ApiDependencies): Handler
         role: body.role,
         party: side.party,
         legs: side.legs.map(storedLeg),
+        feeMode: side.feeMode,
         idempotencyKey,
         deadlineMs: side.deadlineMs,
       };
@@ -64,6 +60,8 @@ export function submitInstructionHandler(dependencies: ApiDependencies): Handler
               caller,
               stated,
               template: side.template,
+              fee: side.feeMode === null ? undefined : dependencies.templateFees[side.template.slug],
+              wallets: side.wallets,
               requestId,
               nowMs: dependencies.now(),
             });
@@ -104,6 +102,8 @@ interface CheckedSide {
   readonly deadlineMs: number;
   readonly party: NewInstruction['party'];
   readonly legs: readonly ResolvedLeg[];
+  readonly feeMode: FeeMode | null;
+  readonly wallets: CheckedWallets;
 }
 
 async function checkSide(
@@ -112,43 +112,28 @@ async function checkSide(
   body: SubmitInstructionBody,
 ): Promise<CheckedSide> {
   const { chains } = dependencies;
-  const template = chooseTemplate(body.template_slug, undefined);
+  const template = chooseTemplate(body.template_slug, undefined, chains);
   checkRole(template, body.role, '/role');
   const deadlineMs = chooseDeadline(body.timeout_at, caller.defaultTimeoutSeconds, dependencies.now());
   checkChain(body.party.chain_id, '/party/chain_id', chains);
-  const wallet = checkWallet(body.party.wallet_address, '/party/wallet_address', chains);
+  const wallets = checkStatedWallets(body.party, '/party', chains);
   const stated = body.legs.map((leg) => ({ ...leg, party_role: body.role }));
-  const legs = await resolveLegs(dependencies, template, stated, () => body.party.chain_id);
-  checkOneLegPerInstrument(legs);
-  checkWalletsApart(
-    [{ wallet, pointer: '/party/wallet_address' }],
-    legs.map((leg) => leg.instrumentId),
-  );
+  const legs = await resolveLegs(dependencies, template, stated, () => chainsNamed(body.party));
+  const feeMode = chooseFeeMode(template, legs, body.fee_mode);
   const { external_reference, name, chain_id, country } = body.party;
   const party = {
     external_reference,
     name: name ?? null,
-    wallet_address: wallet,
+    wallet_address: wallets.walletAddress ?? null,
     chain_id: chain_id ?? null,
     country: country ?? null,
+    wallets: walletsForLegs(
+      wallets,
+      chainsOfRole(legs, body.role),
+      legs.map((leg) => leg.instrumentId),
+    ),
   };
-  return { template, deadlineMs, party, legs };
-}
-
-/** Two sides are compared instrument by instrument, which needs one leg each. */
-function checkOneLegPerInstrument(legs: readonly ResolvedLeg[]): void {
-  const seen = new Set<string>();
-  for (const [index, leg] of legs.entries()) {
-    const key = `${leg.chainId}/${leg.instrumentId}`;
-    if (seen.has(key)) {
-      throw refusal(
-        'legs_duplicated',
-        `/legs/${index}/instrument_id`,
-        'State each instrument once, with its whole quantity.',
-      );
-    }
-    seen.add(key);
-  }
+  return { template, deadlineMs, party, legs, feeMode, wallets };
 }
 
 function storedLeg(leg: ResolvedLeg): InstructionLeg {
@@ -159,6 +144,8 @@ function storedLeg(leg: ResolvedLeg): InstructionLeg {
     direction: leg.direction,
     chainId: leg.chainId,
     tokenStandard: leg.tokenStandard,
+    tokenId: leg.tokenId,
+    partition: leg.partition,
     externalReference: leg.externalReference,
     decimals: leg.decimals,
     amount: leg.amount.toString(),

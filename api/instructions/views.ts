@@ -1,6 +1,6 @@
 import type { InstructionRecord } from '../../db/instructions.ts';
 import { MATCH_REFUSAL_SENTENCES } from '../../domain/matching.ts';
-import { shownAddress } from '../settlements/views.ts';
+import { shownAddress, showWallets } from '../settlements/views.ts';
 
 /** The instruction as its owner sees it, with every nullable field present. */
 export function showInstruction(record: InstructionRecord) {
@@ -11,7 +11,11 @@ export function showInstruction(record: InstructionRecord) {
     settlement_id: record.settlement_id,
     template_slug: record.template_slug,
     role: record.role,
-    party: { ...record.party, wallet_address: shownAddress(record.party.wallet_address) },
+    party: {
+      ...record.party,
+      wallet_address: record.party.wallet_address === null ? null : shownAddress(record.party.wallet_address),
+      wallets: showWallets(record.party.wallets),
+    },
     legs: record.legs.map((leg) => ({
       leg_type: leg.legType,
       instrument_id: shownAddress(leg.instrumentId),
@@ -19,8 +23,11 @@ export function showInstruction(record: InstructionRecord) {
       direction: leg.direction,
       chain_id: leg.chainId,
       token_standard: leg.tokenStandard,
+      token_id: leg.tokenId ?? null,
+      partition: leg.partition ?? null,
       external_reference: leg.externalReference ?? null,
     })),
+    fee_mode: record.fee_mode,
     idempotency_key: record.idempotency_key,
     match_refusal:
       record.match_refusal === null

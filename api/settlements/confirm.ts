@@ -1,11 +1,13 @@
 import { recordAudit } from '../../db/audit.ts';
 import { enqueueTemporal } from '../../db/outbox.ts';
-import { confirmParty, everybodyConfirmed, settlementHasWallet } from '../../db/parties.ts';
+import { confirmParty, everybodyConfirmed, legPaidToItsPayer } from '../../db/parties.ts';
 import { recordTransition } from '../../db/settlement-events.ts';
 import { KeystoneError } from '../../domain/errors.ts';
+import { chainsOfRole } from '../../domain/wallets.ts';
 import { actorOf, type ApiDependencies, triggeredBy } from '../dependencies.ts';
 import type { Handler, PlatformCaller } from '../route.ts';
-import { checkChain, checkWallet, checkWalletsApart, refusal } from '../trade-rules.ts';
+import { checkChain } from '../trade-rules.ts';
+import { checkStatedWallets, walletsForLegs, walletShared } from '../wallet-rules.ts';
 import type { confirmSettlement as contract } from './contract.ts';
 import { choosePartyToDecide, lockForParty, type PartyDecision, showLocked } from './party-decision.ts';
 
@@ -17,28 +19,30 @@ export function confirmSettlementHandler(dependencies: ApiDependencies): Handler
   const { database, chains } = dependencies;
   return async ({ caller, principal, params, body, requestId }) => {
     checkChain(body.chain_id, '/chain_id', chains);
-    const walletAddress = checkWallet(body.wallet_address, '/wallet_address', chains);
+    const stated = checkStatedWallets(body, '', chains);
     return database.transaction(principal, async (transaction) => {
       const locked = await lockForParty(transaction, params.settlement_id, caller);
       const decision = choosePartyToDecide(locked, body.role, dependencies.now());
       if (mustConfirm(decision)) {
-        const { platform, settlement } = locked;
-        checkWalletsApart([{ wallet: walletAddress, pointer: '/wallet_address' }], locked.tokens);
-        if (await settlementHasWallet(transaction, settlement.id, walletAddress)) {
-          throw refusal('wallet_shared', '/wallet_address', 'Two parties of a trade need different wallets.');
-        }
+        const { platform, settlement, legs } = locked;
+        const { role } = decision.party;
+        const tokens = legs.map((leg) => leg.token);
+        const wallets = walletsForLegs(stated, chainsOfRole(legs, role), tokens);
+        const shared = await legPaidToItsPayer(transaction, settlement.id, role, wallets);
+        if (shared !== undefined) throw walletShared(stated, shared);
         await confirmParty(
           transaction,
           { settlementId: settlement.id, environmentId: platform.environmentId, partyId: decision.party.id },
           {
             externalReference: body.external_reference,
             name: body.name,
-            walletAddress,
+            walletAddress: stated.walletAddress,
+            wallets,
             chainId: body.chain_id,
             country: body.country,
           },
         );
-        await recordConfirmation(transaction, { locked, platform, role: decision.party.role, requestId });
+        await recordConfirmation(transaction, { locked, platform, role, requestId });
       }
       return showLocked(transaction, params.settlement_id);
     });

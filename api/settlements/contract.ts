@@ -4,20 +4,28 @@ import { LIMITS } from '../../domain/limits.ts';
 import { DEFAULT_TEMPLATE_SLUG } from '../../domain/templates.ts';
 import type { RouteContract } from '../route.ts';
 import {
-  chainIdIn,
-  countryIn,
+  feeModeIn,
   idempotencyKeyIn,
   idParam,
   pageQuery,
+  partyFields,
   partyIn,
   roleIn,
   settlementLegIn,
   settlementListQuery,
   text,
   timeIn,
-  walletIn,
 } from '../schemas.ts';
-import { depositInfoOut, eventListOut, packOut, relatedOut, settlementListOut, settlementOut } from './views.ts';
+import { LEG_ERRORS, WALLET_ERRORS } from '../trade-errors.ts';
+import {
+  complianceReferencesOut,
+  depositInfoOut,
+  eventListOut,
+  packOut,
+  relatedOut,
+  settlementListOut,
+  settlementOut,
+} from './views.ts';
 
 const settlementParams = z.strictObject({ settlement_id: idParam });
 const settlementAnswer = { description: 'The settlement as you may see it.', schema: settlementOut } as const;
@@ -40,6 +48,7 @@ export const createSettlementBody = z
     external_reference: text(LIMITS.maximumTextLength).optional(),
     idempotency_key: idempotencyKeyIn.optional(),
     timeout_at: timeIn.optional(),
+    fee_mode: feeModeIn.optional(),
     parties: z.array(partyIn).max(LIMITS.maximumParties).default([]),
     counterparty_parties: z.array(counterpartyIn).max(LIMITS.maximumParties).default([]),
     legs: z.array(settlementLegIn).max(LIMITS.maximumLegs).default([]),
@@ -84,8 +93,10 @@ export const createSettlement = {
         name: 'Acme Securities',
         wallet_address: '0x52908400098527886E0F7030069857D2E4169EE7',
         chain_id: 11155111,
+        wallets: [{ chain_id: 11155111, address: '0xde709f2102306220921060314715629080e2fb77', purpose: 'deposit' }],
       },
     ],
+    fee_mode: 'seller_pays',
     counterparty_parties: [
       { platform_slug: 'platform-b', role: 'buyer', counterparty_reference: 'Entity Name or LEI' },
     ],
@@ -103,22 +114,15 @@ export const createSettlement = {
     'idempotency_key_conflict',
     'idempotency_in_progress',
     'template_unknown',
+    'template_unavailable',
     'role_unknown',
     'role_missing',
     'role_duplicated',
     'leg_type_missing',
     'legs_missing',
     'platform_unknown',
-    'chain_unknown',
-    'chain_missing',
-    'instrument_unknown',
-    'token_standard_unsupported',
-    'quantity_malformed',
-    'quantity_not_positive',
-    'quantity_too_precise',
-    'quantity_too_large',
-    'wallet_malformed',
-    'wallet_shared',
+    ...LEG_ERRORS,
+    ...WALLET_ERRORS,
     'timeout_out_of_range',
     'chain_unavailable',
   ],
@@ -188,12 +192,8 @@ export const confirmSettlement = {
   params: settlementParams,
   body: z
     .strictObject({
-      external_reference: text(LIMITS.maximumTextLength),
-      name: text(LIMITS.maximumTextLength).optional(),
-      wallet_address: walletIn,
-      chain_id: chainIdIn.optional(),
+      ...partyFields,
       role: roleIn.optional().meta({ description: 'Needed when several of your parties wait.' }),
-      country: countryIn.optional(),
     })
     .meta({ id: 'ConfirmSettlement' }),
   example: {
@@ -211,9 +211,8 @@ export const confirmSettlement = {
     'confirm_after_rejection',
     'settlement_closed',
     'not_awaiting_confirmation',
-    'wallet_malformed',
-    'wallet_shared',
     'chain_unknown',
+    ...WALLET_ERRORS,
   ],
 } as const satisfies RouteContract;
 
@@ -281,7 +280,7 @@ export const getDepositInfo = {
   tag: 'settlements',
   method: 'get',
   path: '/v1/settlements/{settlement_id}/legs/{leg_index}/deposit-info',
-  summary: 'What to sign to pay in a leg that your own party delivers. Amounts are base units.',
+  summary: 'What to sign to pay in a leg that your own party delivers, on the leg’s own chain. Amounts are base units.',
   access: 'environment',
   scope: 'settlements:read',
   params: z.strictObject({
@@ -294,4 +293,20 @@ export const getDepositInfo = {
   }),
   responses: { 200: { description: 'Transactions ready to sign, in order.', schema: depositInfoOut } },
   errors: ['not_found', 'not_awaiting_deposits'],
+} as const satisfies RouteContract;
+
+export const getComplianceReferences = {
+  operationId: 'getComplianceReferences',
+  tag: 'settlements',
+  method: 'get',
+  path: '/v1/settlements/{settlement_id}/compliance/references',
+  summary: 'The provider references behind the attestations of your own parties, each with its hash on chain.',
+  description:
+    'On chain an attestation names only the hash of its reference. With these the platform that holds them can show which case of which ' +
+    'provider stands behind an attestation, so that a false one is provable. Other platforms’ references are never shown.',
+  access: 'environment',
+  scope: 'settlements:read',
+  params: settlementParams,
+  responses: { 200: { description: 'Empty before screening.', schema: complianceReferencesOut } },
+  errors: ['not_found'],
 } as const satisfies RouteContract;

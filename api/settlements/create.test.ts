@@ -234,7 +234,7 @@ describe('POST /v1/settlements', () => {
         () => leg({ instrument_id: newWallet() }),
         '/legs/0/instrument_id',
       ],
-      ['token_standard_unsupported', 'ERC-1400', () => leg({ token_standard: 'ERC-1400' }), '/legs/0/token_standard'],
+      ['token_standard_unsupported', 'ERC-777', () => leg({ token_standard: 'ERC-777' }), '/legs/0/token_standard'],
       ['quantity_malformed', 'a quantity with a comma', () => leg({ quantity: '1,5' }), '/legs/0/quantity'],
       ['quantity_not_positive', 'zero', () => leg({ quantity: '0.00' }), '/legs/0/quantity'],
       [

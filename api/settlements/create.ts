@@ -15,24 +15,19 @@ import { claimIdempotencyKey, findByIdempotencyKey, type IdempotencyClaim } from
 import type { Transaction } from '../../db/pool.ts';
 import { readSettlement, type SettlementRecord } from '../../db/settlements.ts';
 import { KeystoneError } from '../../domain/errors.ts';
+import type { FeeMode, TemplateFee } from '../../domain/fees.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import type { SettlementTemplate } from '../../domain/templates.ts';
+import { chainsOfRole, legPaidToItsPayer } from '../../domain/wallets.ts';
 import type { JsonValue } from '../../keystone/json.ts';
 import { actorOf, type ApiDependencies, triggeredBy } from '../dependencies.ts';
 import { requestFingerprint } from '../idempotency.ts';
 import type { Answer, Handler, PlatformCaller } from '../route.ts';
-import {
-  checkChain,
-  checkRoles,
-  checkWallet,
-  checkWalletsApart,
-  chooseDeadline,
-  chooseTemplate,
-  refusal,
-  resolveLegs,
-} from '../trade-rules.ts';
+import { chainsNamed, chooseFeeMode, resolveLegs, withFees } from '../leg-rules.ts';
+import { checkChain, checkRoles, chooseDeadline, chooseTemplate, refusal } from '../trade-rules.ts';
+import { type CheckedWallets, checkStatedWallets, walletsForLegs, walletShared } from '../wallet-rules.ts';
 import { createSettlement as contract, type CreateSettlementBody } from './contract.ts';
-import { shownAddress, showSettlement } from './views.ts';
+import { showFees, shownAddress, showSettlement } from './views.ts';
 
 /** `POST /v1/settlements`: everything that needs the chain comes before the one transaction that writes it all. */
 export function createSettlementHandler(dependencies: ApiDependencies): Handler<typeof contract> {
@@ -89,6 +84,8 @@ async function readCreated(transaction: Transaction, settlementId: Uuid): Promis
 interface CheckedTrade {
   readonly template: SettlementTemplate;
   readonly deadlineMs: number;
+  readonly feeMode: FeeMode | null;
+  readonly fee: TemplateFee | undefined;
   readonly parties: readonly OwnParty[];
   readonly counterparties: readonly Counterparty[];
   readonly legs: readonly ResolvedLeg[];
@@ -100,25 +97,30 @@ async function checkTrade(
   body: CreateSettlementBody,
 ): Promise<CheckedTrade> {
   const { chains } = dependencies;
-  const template = chooseTemplate(body.template_slug, body.template_id);
+  const template = chooseTemplate(body.template_slug, body.template_id, chains);
   checkRoles(template, [
     ...body.parties.map(({ role }, index) => ({ role, pointer: `/parties/${index}/role` })),
     ...body.counterparty_parties.map(({ role }, index) => ({ role, pointer: `/counterparty_parties/${index}/role` })),
   ]);
   const deadlineMs = chooseDeadline(body.timeout_at, caller.defaultTimeoutSeconds, dependencies.now());
-  const parties = body.parties.map((party, position) => {
-    checkChain(party.chain_id, `/parties/${position}/chain_id`, chains);
-    return {
-      position,
-      role: party.role,
-      externalReference: party.external_reference,
-      name: party.name,
-      walletAddress: checkWallet(party.wallet_address, `/parties/${position}/wallet_address`, chains),
-      chainId: party.chain_id,
-      country: party.country,
-    };
+  const wallets = body.parties.map((party, index) => {
+    checkChain(party.chain_id, `/parties/${index}/chain_id`, chains);
+    return checkStatedWallets(party, `/parties/${index}`, chains);
   });
-  const counterparties = body.counterparty_parties.map((counterparty, index) => {
+  const counterparties = checkCounterparties(caller, body);
+  const resolved = await resolveLegs(dependencies, template, body.legs, (role) => {
+    const party = body.parties.find((candidate) => candidate.role === role);
+    return party === undefined ? [] : chainsNamed(party);
+  });
+  const feeMode = chooseFeeMode(template, resolved, body.fee_mode);
+  const fee = feeMode === null ? undefined : dependencies.templateFees[template.slug];
+  const legs = withFees(resolved, feeMode, fee);
+  const parties = ownParties(body, wallets, legs);
+  return { template, deadlineMs, feeMode, fee, parties, counterparties, legs };
+}
+
+function checkCounterparties(caller: PlatformCaller, body: CreateSettlementBody): Counterparty[] {
+  return body.counterparty_parties.map((counterparty, index) => {
     // A placeholder of one's own could never be confirmed: the initiator may not confirm.
     if (counterparty.platform_slug === caller.platformSlug) {
       throw refusal(
@@ -128,24 +130,40 @@ async function checkTrade(
       );
     }
     return {
-      position: parties.length + index,
+      position: body.parties.length + index,
       platformSlug: counterparty.platform_slug,
       role: counterparty.role,
       walletAddressHint: counterparty.wallet_address_hint,
       counterpartyReference: counterparty.counterparty_reference,
     };
   });
-  const legs = await resolveLegs(
-    dependencies,
-    template,
-    body.legs,
-    (role) => parties.find((party) => party.role === role)?.chainId,
-  );
-  checkWalletsApart(
-    parties.map((party, index) => ({ wallet: party.walletAddress, pointer: `/parties/${index}/wallet_address` })),
-    legs.map((leg) => leg.instrumentId),
-  );
-  return { template, deadlineMs, parties, counterparties, legs };
+}
+
+/** The creator's own parties with their wallets on the chains of their legs, none of which pays itself. */
+function ownParties(
+  body: CreateSettlementBody,
+  stated: readonly CheckedWallets[],
+  legs: readonly ResolvedLeg[],
+): OwnParty[] {
+  const tokens = legs.map((leg) => leg.instrumentId);
+  const parties = stated.map((wallets, position) => {
+    const party = body.parties[position];
+    if (party === undefined) throw new KeystoneError('internal', 'A party lost its wallets.');
+    return {
+      position,
+      role: party.role,
+      externalReference: party.external_reference,
+      name: party.name,
+      walletAddress: wallets.walletAddress,
+      wallets: walletsForLegs(wallets, chainsOfRole(legs, party.role), tokens),
+      chainId: party.chain_id,
+      country: party.country,
+    };
+  });
+  const shared = legPaidToItsPayer(legs, (role) => parties.find((party) => party.role === role)?.wallets);
+  const last = stated.at(-1);
+  if (shared !== undefined && last !== undefined) throw walletShared(last, shared);
+  return parties;
 }
 
 async function writeSettlement(
@@ -166,6 +184,8 @@ async function writeSettlement(
     settlementType: crossPlatform ? 'cross_platform' : 'single_platform',
     origin: 'direct',
     template: input.template,
+    feeMode: input.feeMode,
+    fee: input.fee,
     tradeReference: null,
     state: crossPlatform ? 'AWAITING_CONFIRMATION' : 'INSTRUCTED',
     deadlineMs: input.deadlineMs,
@@ -186,7 +206,7 @@ async function writeSettlement(
   await announceCreation(transaction, settlement.id, {
     triggeredBy: triggeredBy(caller),
     requestId: input.requestId,
-    payload: { origin: 'direct', template_slug: input.template.slug },
+    payload: { origin: 'direct', template_slug: input.template.slug, fee_mode: input.feeMode },
     confirmations,
   });
 }
@@ -203,13 +223,17 @@ function confirmationPayload(counterparty: Counterparty, settlement: NewSettleme
     wallet_address_hint: counterparty.walletAddressHint ?? null,
     counterparty_reference: counterparty.counterpartyReference ?? null,
     timeout_at: new Date(settlement.deadlineMs).toISOString(),
+    fee_mode: settlement.feeMode,
     legs: settlement.legs.map((leg, index) => ({
       leg_index: index,
       leg_type: leg.legType,
       instrument_id: shownAddress(leg.instrumentId),
       chain_id: leg.chainId,
       token_standard: leg.tokenStandard,
+      token_id: leg.tokenId ?? null,
+      partition: leg.partition ?? null,
       quantity: leg.quantity,
+      ...showFees({ amount: leg.amount.toString(), fees: leg.fees }),
       direction: leg.direction,
       party_role: leg.partyRole,
     })),

@@ -35,9 +35,9 @@ describe('POST /v1/settlements/{id}/compliance-decision', () => {
       [id],
     );
     await api.owner.query(
-      `INSERT INTO keystone.compliance_checks (settlement_id, party_id, environment_id, kind, party_hash, provider, status, reference_id,
+      `INSERT INTO keystone.compliance_checks (settlement_id, party_id, environment_id, chain_id, kind, party_hash, provider, status, reference_id,
          reason_code, policy_version, screened_at)
-       SELECT settlement_id, id, environment_id, 'entity', '0x00', 'lseg', CASE WHEN role = 'seller' THEN $2 ELSE 'PASS' END, 'ref-' || role,
+       SELECT settlement_id, id, environment_id, 11155111, 'entity', '0x0' || position, 'lseg', CASE WHEN role = 'seller' THEN $2 ELSE 'PASS' END, 'ref-' || role,
          CASE WHEN role = 'seller' THEN 'possible_match' ELSE 'no_match' END, '1', now() FROM keystone.parties WHERE settlement_id = $1`,
       [id, status],
     );

@@ -10,12 +10,17 @@ import type { Answer, Caller, PlatformCaller } from '../route.ts';
 import { refusal } from '../trade-rules.ts';
 import { showSettlement } from './views.ts';
 
-/** The settlement's locked row, the caller's parties in it, and the tokens of its legs in lower case. */
+/** The settlement's locked row, the caller's parties in it, and its legs with their tokens in lower case. */
 export interface LockedForParty {
   readonly settlement: LockedSettlement;
   readonly platform: PlatformCaller;
   readonly parties: readonly PartyToDecide[];
-  readonly tokens: readonly string[];
+  readonly legs: readonly {
+    readonly chainId: number;
+    readonly payerRole: string;
+    readonly payeeRole: string;
+    readonly token: string;
+  }[];
 }
 
 /**
@@ -38,7 +43,13 @@ export async function lockForParty(
   const initiated = details.origin === 'direct' && settlement.environment_id === caller.environmentId;
   const parties = initiated ? [] : await readPartiesOf(transaction, settlementId, caller.environmentId);
   if (parties.length === 0) throw notACounterparty();
-  return { settlement, platform: caller, parties, tokens: details.legs.map((leg) => leg.token_address) };
+  const legs = details.legs.map((leg) => ({
+    chainId: leg.chain_id,
+    payerRole: leg.payer_role,
+    payeeRole: leg.payee_role,
+    token: leg.token_address,
+  }));
+  return { settlement, platform: caller, parties, legs };
 }
 
 function notACounterparty(): KeystoneError {

@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { createDepositInfoReader } from '../../activities/deposit-info.ts';
-import { buildTerms, termsHash } from '../../chain/terms.ts';
 import {
   at,
-  CHAIN_ID,
   exampleConfirmation,
   exampleSettlement,
   startTestApi,
-  TEST_CHAIN,
   type TestApi,
   type TestPlatform,
   textAt,
@@ -182,88 +178,6 @@ describe('reading settlements', () => {
       await api.owner.query('INSERT INTO keystone.proofs (settlement_id, pack) VALUES ($1, $2)', [id, pack]);
       const answer = await get(`/v1/settlements/${id}/proof`, b.token);
       expect([answer.status, answer.text]).toEqual([200, pack]);
-    });
-  });
-
-  describe('GET …/legs/{index}/deposit-info', () => {
-    /** Brings a settlement to AWAITING_DEPOSITS with terms as the engine stores them. */
-    async function openDeposits(): Promise<{ id: string; hash: string }> {
-      const id = await open();
-      await api.call('POST', `/v1/settlements/${id}/confirm`, { token: b.token, body: exampleConfirmation() });
-      const parties = await api.owner.query(
-        `SELECT d.participant_id, d.wallet_address FROM keystone.parties p JOIN keystone.party_details d ON d.party_id = p.id
-         WHERE p.settlement_id = $1 ORDER BY p.position`,
-        [id],
-      );
-      const legs = await api.owner.query('SELECT * FROM keystone.legs WHERE settlement_id = $1 ORDER BY leg_index', [
-        id,
-      ]);
-      const terms = buildTerms({
-        settlementId: id,
-        deadlineMs: Date.now() + 3_600_000,
-        attesterSet: `0x${'11'.repeat(32)}`,
-        parties: parties.rows.map((row) => ({ participantId: row.participant_id, wallet: row.wallet_address })),
-        legs: legs.rows.map((row) => ({
-          chainId: row.chain_id,
-          escrow: TEST_CHAIN.escrow,
-          token: row.token_address,
-          tokenStandard: row.token_standard,
-          amount: BigInt(row.amount),
-          payerPosition: row.payer_role === 'seller' ? 0 : 1,
-          payeePosition: row.payer_role === 'seller' ? 1 : 0,
-        })),
-      });
-      const hash = termsHash({ chainId: CHAIN_ID, coordinator: TEST_CHAIN.coordinator }, terms);
-      await api.owner.query(
-        'UPDATE keystone.settlements SET terms = $2, terms_hash = $3, coordinator_chain_id = $4 WHERE id = $1',
-        [id, JSON.stringify(terms.json), hash, CHAIN_ID],
-      );
-      for (const state of ['COMPLIANCE_CHECKING', 'COMPLIANCE_CLEARED', 'AWAITING_DEPOSITS']) {
-        await api.owner.query(
-          'UPDATE keystone.settlements SET state = $2, event_sequence = event_sequence + 1 WHERE id = $1',
-          [id, state],
-        );
-      }
-      return { id, hash };
-    }
-
-    it('200 for the payer: approval and deposit ready to sign, amounts in base units, and the preimage of the terms hash', async () => {
-      const { id, hash } = await openDeposits();
-      const answer = await get(`/v1/settlements/${id}/legs/1/deposit-info`, b.token);
-      expect(answer.status).toBe(200);
-      expect(answer.body).toMatchObject({
-        chain_id: CHAIN_ID,
-        escrow: TEST_CHAIN.escrow,
-        amount: '125000000000',
-        token_standard: 'ERC-20',
-        terms_hash: hash,
-        transactions: [{ purpose: 'approve' }, { purpose: 'deposit', to: TEST_CHAIN.escrow, value: '0' }],
-        terms: { party_hashes: expect.arrayContaining([expect.any(String)]) },
-      });
-    });
-
-    it('the worker composes the same for the payer’s webhook', async () => {
-      const { id } = await openDeposits();
-      const answer = await get(`/v1/settlements/${id}/legs/0/deposit-info`, a.token);
-      const read = createDepositInfoReader({
-        database: api.database.worker,
-        coordinator: { chainId: CHAIN_ID, coordinator: TEST_CHAIN.coordinator },
-      });
-      expect(await read(id, a.environmentId)).toEqual([answer.body]);
-    });
-
-    it('404 for the payee and for a leg that is not there', async () => {
-      const { id } = await openDeposits();
-      expect((await get(`/v1/settlements/${id}/legs/0/deposit-info`, b.token)).status).toBe(404);
-      expect((await get(`/v1/settlements/${id}/legs/7/deposit-info`, a.token)).status).toBe(404);
-      expect((await get(`/v1/settlements/${id}/legs/99999/deposit-info`, a.token)).status).toBe(404);
-    });
-
-    it('409 before deposits are open', async () => {
-      const id = await open();
-      expect(at(await get(`/v1/settlements/${id}/legs/0/deposit-info`, a.token), '/code')).toBe(
-        'not_awaiting_deposits',
-      );
     });
   });
 });

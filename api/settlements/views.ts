@@ -1,12 +1,27 @@
 import { getAddress } from 'ethers';
 import { z } from 'zod';
 
+import { DEPOSIT_PURPOSES } from '../../chain/deposit.ts';
 import type { EventRecord, LegRecord, PartyRecord, SettlementRecord } from '../../db/settlements.ts';
+import { FEE_MODES, type LegFee, payeeReceives } from '../../domain/fees.ts';
 import { DIRECTIONS, LEG_STATUSES, LEG_TYPES } from '../../domain/legs.ts';
 import { SETTLEMENT_STATES } from '../../domain/settlement-state.ts';
+import { type ChainWallet, WALLET_PURPOSES } from '../../domain/wallets.ts';
 import { listOf, timeOut, uuidOut } from '../schemas.ts';
 
 /** Shapes of answers about settlements, with every nullable field present, as the stock clients need it (reference §8.1). */
+
+export const walletsOut = z.array(
+  z
+    .looseObject({ chain_id: z.int(), address: z.string(), purpose: z.enum(WALLET_PURPOSES) })
+    .meta({ id: 'PartyWallet' }),
+);
+
+const feesOut = z.array(
+  z
+    .looseObject({ recipient: z.string(), amount: z.string().meta({ description: 'Base units.' }) })
+    .meta({ id: 'LegFee' }),
+);
 
 const partyOut = z
   .looseObject({
@@ -18,6 +33,10 @@ const partyOut = z
     name: z.string().nullable(),
     wallet_address: z.string().nullable().meta({ description: 'With EIP-55 checksum. Null for who may not see it.' }),
     chain_id: z.int().nullable(),
+    wallets: walletsOut.nullable().meta({
+      description:
+        'One receive wallet per chain of its legs, and a deposit wallet where it is another one. Null for who may not see them.',
+    }),
     country: z.string().nullable(),
     asset_provider: z.string().nullable(),
     status: z.enum(['pending_confirmation', 'confirmed', 'rejected']),
@@ -45,8 +64,12 @@ const legOut = z
     instrument_id: z.string(),
     chain_id: z.int().nullable(),
     token_standard: z.string().nullable(),
-    quantity: z.string().meta({ description: 'Human units.' }),
-    amount: z.string().meta({ description: 'Base units.' }),
+    token_id: z.string().nullable().meta({ description: 'Of an ERC-721 leg.' }),
+    partition: z.string().nullable().meta({ description: 'Of an ERC-1400 leg.' }),
+    quantity: z.string().meta({ description: 'Human units, as stated.' }),
+    amount: z.string().meta({ description: 'Base units to be paid in: payee_receives and all fees, exactly.' }),
+    fees: feesOut,
+    payee_receives: z.string().meta({ description: 'Base units.' }),
     decimals: z.int(),
     direction: z.enum(DIRECTIONS),
     party_role: z.string(),
@@ -68,6 +91,7 @@ export const settlementOut = z
     template_id: uuidOut,
     template_slug: z.string(),
     template_version: z.int(),
+    fee_mode: z.enum(FEE_MODES).nullable().meta({ description: 'Null when there is no payment leg.' }),
     external_reference: z.string().nullable(),
     trade_reference: z.string().nullable(),
     settlement_type: z.enum(['single_platform', 'cross_platform']),
@@ -114,21 +138,57 @@ export const packOut = z
   .looseObject({})
   .meta({ id: 'ProofPack', description: 'The format is described with the trust chain.' });
 
+const callOut = z.looseObject({ chain_id: z.int(), to: z.string(), data: z.string(), value: z.string() });
+
 export const depositInfoOut = z
   .looseObject({
-    chain_id: z.int(),
+    leg_index: z.int(),
+    chain_id: z.int().meta({ description: 'The chain of the leg; each transaction names its own.' }),
     escrow: z.string(),
     token: z.string(),
     token_standard: z.string(),
-    amount: z.string().meta({ description: 'Base units.' }),
+    token_id: z.string().nullable(),
+    partition: z.string().nullable(),
+    amount: z.string().meta({ description: 'Base units to be paid in, fees included.' }),
+    fees: feesOut,
+    payee_receives: z.string().meta({ description: 'Base units.' }),
+    payer: z.string().meta({ description: 'The wallet that signs.' }),
     terms_hash: z.string(),
     expires_at: timeOut,
-    transactions: z.array(
-      z.looseObject({ purpose: z.enum(['approve', 'deposit']), to: z.string(), data: z.string(), value: z.string() }),
-    ),
+    transactions: z.array(callOut.extend({ purpose: z.enum(DEPOSIT_PURPOSES) })),
+    recovery: z.looseObject({ timeout: callOut, refund: callOut }).meta({
+      description:
+        'For life without this API: end the settlement after its deadline, and take the deposits of this wallet back.',
+    }),
     terms: z.looseObject({}).meta({ description: 'The preimage of terms_hash.' }),
   })
   .meta({ id: 'DepositInfo' });
+
+export const complianceReferencesOut = z
+  .looseObject({
+    settlement_id: uuidOut,
+    items: z.array(
+      z.looseObject({
+        party_id: uuidOut,
+        role: z.string(),
+        chain_id: z.int(),
+        kind: z.enum(['entity', 'wallet']),
+        round: z.int(),
+        party_hash: z.string().meta({ description: 'As attested in the ComplianceRegistry.' }),
+        status: z.enum(['PASS', 'FLAGGED', 'FAIL']),
+        provider: z.string(),
+        reference: z
+          .string()
+          .meta({ description: 'The provider’s reference id, or the id of the decision that lifted a flag.' }),
+        reference_hash: z
+          .string()
+          .meta({ description: 'keccak256 of the reference: `referenceHash` of the attestation.' }),
+        simulated: z.boolean(),
+        recorded_at: timeOut,
+      }),
+    ),
+  })
+  .meta({ id: 'ComplianceReferences' });
 
 /** Addresses are stored in lower case and shown with their EIP-55 checksum. */
 export function shownAddress(address: string): string {
@@ -137,6 +197,24 @@ export function shownAddress(address: string): string {
 
 function shownAddressOrNull(address: string | null): string | null {
   return address === null ? null : shownAddress(address);
+}
+
+/** Wallets as their owner sees them. */
+export function showWallets(wallets: readonly ChainWallet[]) {
+  return wallets.map(({ chain_id, purpose, wallet_address }) => ({
+    chain_id,
+    address: shownAddress(wallet_address),
+    purpose,
+  }));
+}
+
+/** What is paid in, what goes to whom of it. Base units. */
+export function showFees(leg: { readonly amount: string; readonly fees: readonly LegFee[] }) {
+  return {
+    amount: leg.amount,
+    fees: leg.fees.map(({ recipient, amount }) => ({ recipient: shownAddress(recipient), amount })),
+    payee_receives: payeeReceives(leg).toString(),
+  };
 }
 
 function showParty(party: PartyRecord) {
@@ -149,6 +227,7 @@ function showParty(party: PartyRecord) {
     name: party.name,
     wallet_address: shownAddressOrNull(party.wallet_address),
     chain_id: party.chain_id,
+    wallets: party.wallets === null ? null : showWallets(party.wallets),
     country: party.country,
     asset_provider: null,
     status: party.status,
@@ -170,8 +249,10 @@ function showLeg(settlementId: string, leg: LegRecord) {
     instrument_id: shownAddress(leg.token_address),
     chain_id: leg.chain_id,
     token_standard: leg.token_standard,
+    token_id: leg.token_id,
+    partition: leg.partition,
     quantity: leg.quantity,
-    amount: leg.amount,
+    ...showFees(leg),
     decimals: leg.decimals,
     direction: leg.direction,
     party_role: leg.party_role,
@@ -204,6 +285,7 @@ export function showSettlement(record: SettlementRecord) {
     template_id: record.template_id,
     template_slug: record.template_slug,
     template_version: record.template_version,
+    fee_mode: record.fee_mode,
     external_reference: record.external_reference,
     trade_reference: record.trade_reference,
     settlement_type: record.settlement_type,

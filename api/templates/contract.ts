@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { FEE_MODES } from '../../domain/fees.ts';
 import { idParam, listOf, pageQuery, timeOut, uuidOut } from '../schemas.ts';
 import type { RouteContract } from '../route.ts';
 
@@ -23,9 +24,17 @@ export const templateOut = z
       required_roles: z.array(z.string()),
       required_leg_types: z.array(z.string()),
       actions: z.looseObject({}),
+      attester_set: z.looseObject({ name: z.string(), id: z.string().nullable() }).meta({
+        description: 'Whose attestations open the compliance gate. The id is that of the ComplianceRegistry.',
+      }),
+      fee: z
+        .looseObject({ basis_points: z.int(), recipient: z.string() })
+        .nullable()
+        .meta({ description: 'Taken of each payment leg: quantity × basis points / 10000, rounded down. Null: none.' }),
+      default_fee_mode: z.enum(FEE_MODES),
     }),
     version: z.int(),
-    is_active: z.boolean(),
+    is_active: z.boolean().meta({ description: 'False when this installation has no attester set for it.' }),
     created_at: timeOut,
     updated_at: timeOut,
   })

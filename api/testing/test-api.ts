@@ -9,9 +9,11 @@ import pg from 'pg';
 import { pino } from 'pino';
 
 import { checkWebhookUrl, createWebhookSender, parseAllowedPrivateRanges } from '../../activities/webhooks/send.ts';
-import type { CoordinatorChainConfiguration } from '../../domain/configuration.ts';
+import type { CoordinatorChainConfiguration, RemoteChainConfiguration } from '../../domain/configuration.ts';
 import { KeystoneError } from '../../domain/errors.ts';
 import type { Uuid } from '../../domain/ids.ts';
+import type { TokenStandard } from '../../domain/legs.ts';
+import { NO_TEMPLATE_FEES } from '../../domain/template-fees.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { createApplication } from '../application.ts';
 import { createAuthenticate } from '../authentication.ts';
@@ -28,12 +30,20 @@ export const AUDIENCE = 'https://api.keystone.test';
 export const KBOND = '0x5fbdb2315678afecb367f032d93f642f64180aa3';
 export const TUSDC = '0xe7f1725e7734ce288f8367e1bb143e90bb3f0512';
 export const TEURC = '0x9fe46736679d2d9a65f0992f2272de9f3c7fa6e0';
+/** An ERC-721 and an ERC-1400. */
+export const KDEED = '0xcf7ed3acca5a467e9e704c703e8d87f634fb0fc9';
+export const KFUND = '0xdc64a140aa3e981100a9beca4e685f962f0cf6c9';
+/** Lives on the remote chain only; what is at its address on the other chain is no token. */
+export const REMOTE_CASH = '0x5fc8d32690cc91d4c39d9d3abcbd16989f875707';
 export const CHAIN_ID = 11_155_111;
+export const REMOTE_CHAIN_ID = 43_113;
 
 const TOKENS = new Map([
-  [KBOND, 18],
-  [TUSDC, 6],
-  [TEURC, 6],
+  [`${CHAIN_ID}/${KBOND}`, 18],
+  [`${CHAIN_ID}/${TUSDC}`, 6],
+  [`${CHAIN_ID}/${TEURC}`, 6],
+  [`${CHAIN_ID}/${KFUND}`, 18],
+  [`${REMOTE_CHAIN_ID}/${REMOTE_CASH}`, 2],
 ]);
 
 export const TEST_CHAIN: CoordinatorChainConfiguration = {
@@ -43,7 +53,18 @@ export const TEST_CHAIN: CoordinatorChainConfiguration = {
   coordinator: '0x00000000000000000000000000000000000c0001',
   escrow: '0x00000000000000000000000000000000000e0001',
   registry: '0x00000000000000000000000000000000000f0001',
-  attester_sets: {},
+  attester_sets: { default: `0x${'a1'.repeat(32)}`, platform: `0x${'a2'.repeat(32)}` },
+  deployment_block: 0,
+  finality: 'finalized',
+};
+
+/** Not among the chains of `startTestApi` unless a test puts it there. */
+export const REMOTE_CHAIN: RemoteChainConfiguration = {
+  kind: 'remote',
+  chain_id: REMOTE_CHAIN_ID,
+  rpc_urls: ['http://127.0.0.1:1'],
+  gateway: '0x00000000000000000000000000000000000d0002',
+  escrow: '0x00000000000000000000000000000000000e0002',
   deployment_block: 0,
   finality: 'finalized',
 };
@@ -118,6 +139,7 @@ export async function startTestApi(overrides: Partial<ApiDependencies> = {}): Pr
   const application = createApplication({
     database: database.api,
     chains: [TEST_CHAIN],
+    templateFees: NO_TEMPLATE_FEES,
     tokenDecimals: cannedDecimals,
     checkWebhookUrl: (url) => checkWebhookUrl(url, { allowedPrivateRanges }),
     webhookSender: createWebhookSender({ allowedPrivateRanges }),
@@ -194,9 +216,13 @@ function stopServer(server: Server): Promise<void> {
   });
 }
 
-async function cannedDecimals(chainId: number, address: string): Promise<number> {
-  const decimals = chainId === CHAIN_ID ? TOKENS.get(address) : undefined;
+/** As `chain/tokens.ts` answers for a chain on which these tokens live. */
+async function cannedDecimals(chainId: number, address: string, standard: TokenStandard): Promise<number> {
+  const isDeed = chainId === CHAIN_ID && address === KDEED;
+  const decimals = isDeed ? 0 : TOKENS.get(`${chainId}/${address}`);
   if (decimals === undefined) throw new KeystoneError('instrument_unknown', 'There is no such token.');
+  if (isDeed !== (standard === 'ERC-721'))
+    throw new KeystoneError('token_standard_differs', 'It is another kind of token.');
   return decimals;
 }
 
