@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fixture from '../keystone/testing/packs.ts';
-import { simulatedChain } from '../keystone/testing/simulated-chain.ts';
+import * as cross from '../keystone/testing/cross-chain.ts';
+import { type SimulatedChain, simulatedChain, simulatedChains } from '../keystone/testing/simulated-chain.ts';
 import { at, mutable, relink } from '../keystone/testing/forgery.ts';
 
 const COMMAND = join(import.meta.dirname, 'keystone.mjs');
@@ -21,6 +22,8 @@ interface Outcome {
 let folder = '';
 let server: Server;
 let url = '';
+let homeUrl = '';
+let remoteUrl = '';
 const file = (name: string): string => join(folder, name);
 
 function keystone(...args: string[]): Promise<Outcome> {
@@ -39,13 +42,22 @@ function keystone(...args: string[]): Promise<Outcome> {
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
-/** The simulated chain in the clothes of a JSON-RPC node. */
-async function answer(method: string, params: readonly unknown[]): Promise<unknown> {
-  const { reader } = simulatedChain();
+/** The chain that is asked for by the first part of the address. */
+const CHAINS: Readonly<Record<string, () => SimulatedChain>> = {
+  one: () => simulatedChain(),
+  home: () => simulatedChains().home,
+  remote: () => simulatedChains().remote,
+};
+
+/** A simulated chain in the clothes of a JSON-RPC node. */
+async function answer(chain: string, method: string, params: readonly unknown[]): Promise<unknown> {
+  const { reader } = (CHAINS[chain] ?? simulatedChain)();
   const [first] = params;
   switch (method) {
     case 'eth_chainId':
-      return '0xaa36a7';
+      return `0x${(await reader.chainId()).toString(16)}`;
+    case 'eth_getCode':
+      return reader.getCode(String(first));
     case 'eth_call':
       return reader.call(first as { to: string; data: string });
     case 'eth_getBlockByNumber': {
@@ -78,6 +90,8 @@ beforeAll(async () => {
   await writeFile(file('trusted-keys.json'), JSON.stringify(fixture.trusted()));
   await writeFile(file('other-keys.json'), JSON.stringify(fixture.trusted(fixture.testKey('9'))));
   await writeFile(file('settlement.json'), JSON.stringify(settlement, null, 2));
+  await writeFile(file('cross-keys.json'), JSON.stringify(cross.trusted()));
+  await writeFile(file('cross.json'), JSON.stringify(cross.crossChainPack()));
   await writeFile(file('payment.json'), JSON.stringify(fixture.paymentPack()));
   await writeFile(file('forged.json'), JSON.stringify(relink(forged)));
   await writeFile(file('other.json'), '{"hello":"world"}');
@@ -88,7 +102,8 @@ beforeAll(async () => {
     });
     request.on('end', () => {
       const { id, method, params } = JSON.parse(body) as { id: number; method: string; params: unknown[] };
-      answer(method, params).then(
+      const [, chain = ''] = (request.url ?? '').split('/');
+      answer(chain, method, params).then(
         (result) => response.end(JSON.stringify({ jsonrpc: '2.0', id, result })),
         (error: unknown) => response.end(JSON.stringify({ id, error: { code: -32000, message: String(error) } })),
       );
@@ -97,7 +112,10 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v3/access-key-of-the-node`;
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  url = `${origin}/one/access-key-of-the-node`;
+  homeUrl = `${origin}/home/access-key-of-the-node`;
+  remoteUrl = `${origin}/remote/access-key-of-the-node`;
 }, TIMEOUT_MS);
 
 afterAll(async () => {
@@ -183,10 +201,75 @@ describe('keystone verify', () => {
   it(
     'an RPC address for another chain, or one that does not answer, exits 3 and keeps the address to itself',
     async () => {
-      const other = await keystone('verify', file('settlement.json'), '--rpc', `1=${url}`);
+      const other = await keystone('verify', file('settlement.json'), '--rpc', `43113=${remoteUrl}`);
       const dead = await keystone('verify', file('settlement.json'), '--rpc', '11155111=http://127.0.0.1:9/access-key');
       expect([other.code, dead.code]).toEqual([3, 3]);
       expect(dead.stdout + dead.stderr).not.toContain('access-key');
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'a node of another chain than it is named for is refused, not held against the pack',
+    async () => {
+      const { code, stdout, stderr } = await keystone('verify', file('settlement.json'), '--rpc', `1=${url}`);
+      expect([code, stdout]).toEqual([64, '']);
+      expect(stderr).toContain('--rpc names the chain 1, but the node there is of chain 11155111');
+      expect(stderr).not.toContain('access-key');
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'a settlement across chains is read again on each of them, and shown leg by leg and in order',
+    async () => {
+      const { code, stdout } = await keystone(
+        'verify',
+        file('cross.json'),
+        '--keys',
+        file('cross-keys.json'),
+        '--rpc',
+        `11155111=${homeUrl}`,
+        '--rpc',
+        `43113=${remoteUrl}`,
+      );
+      expect([code, stdout.includes('Not checked:')]).toEqual([0, false]);
+      expect(stdout).toMatch(/eip155:43113 +remote +gateway 0x9999…9999, escrow 0x8888…8888 +read again/);
+      expect(stdout).toMatch(/1 +eip155:43113 +buyer 0x4444…4444 → seller 0x1111…1111 +125469141026 +125155859775/);
+      const events = [
+        'settlement created',
+        '9 of 9 attestations',
+        'decisions anchored',
+        'gateway opened',
+        'leg 3 paid in',
+        'gateway PREPARED',
+        'PREPARED of eip155:43113 counted',
+        'EXECUTE decided',
+        'gateway received EXECUTE',
+        'leg 1 paid out',
+        'gateway EXECUTED',
+        'EXECUTED of eip155:43113 counted',
+        'settlement FINALIZED',
+      ].map((event) => stdout.indexOf(event));
+      expect(events).toEqual(events.toSorted((a, b) => a - b));
+      expect(events[0]).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'of a settlement across chains, a chain without RPC address is listed as not checked and exits 3',
+    async () => {
+      const keys = ['--keys', file('cross-keys.json')];
+      const some = await keystone('verify', file('cross.json'), ...keys, '--rpc', homeUrl);
+      expect(some.code).toBe(3);
+      expect(some.stdout).toMatch(/Not checked:\n {2}on chain: eip155:43113 read again\n/);
+      expect(some.stdout).toMatch(/eip155:43113 +remote .* not read again/);
+      const none = await keystone('verify', file('cross.json'), ...keys);
+      expect(none.code).toBe(0);
+      expect(none.stdout).toContain(
+        'Not checked:\n  on chain: eip155:11155111 read again\n  on chain: eip155:43113 read again\n',
+      );
     },
     TIMEOUT_MS,
   );

@@ -5,21 +5,22 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACK_LIMITS } from '../keystone/json.ts';
 import { parseTrustedKeys, verifyPack } from '../keystone/pack.ts';
-import type { ChainReader, Check, CheckStatus, TrustedKeysFile, VerificationReport } from '../keystone/pack.ts';
+import type { ChainReader, TrustedKeysFile } from '../keystone/pack.ts';
 import { createJsonRpcReader } from './json-rpc.ts';
 import { UsageError } from './usage.ts';
+import { type Result, humanReport } from './verify-report.ts';
 
 const MAX_FILES = 256;
 const MAX_KEYS_BYTES = 262_144;
-const MARKS: Readonly<Record<CheckStatus, string>> = { proved: '✓', refuted: '✗', not_checkable: '–' };
 
 export const verifyUsage = `Usage: keystone verify <pack.json…> [options]
 
 Recomputes every reference of each proof pack, checks every signature against pinned keys, and, given RPC addresses,
-reads attestations, the anchored decision, deposits, payouts and execution from the chain again.
+reads attestations, the anchored decision, deposits, votes, payouts, fees and execution from every chain again.
 
 Options:
-  --rpc [<chain id>=]URL   read this chain again; repeat it for several chains. Without a chain id the node is asked.
+  --rpc [<chain id>=]URL   read this chain again; once for each chain of the settlement. Without a chain id the node is
+                           asked which chain it is of; with one, a node of another chain is refused.
   --keys FILE              pinned keys (default: $KEYSTONE_HOME/trusted-keys.json, else .keystone/trusted-keys.json)
   --compatible             only the published verifier's checks (6 + 10 per chain), with the key that the pack carries
   --json                   machine-readable output
@@ -37,8 +38,6 @@ interface Arguments {
   readonly compatible: boolean;
   readonly json: boolean;
 }
-
-type Result = VerificationReport & { readonly file: string };
 
 /** @returns the exit code; see the usage text */
 export async function runVerify(args: readonly string[]): Promise<number> {
@@ -139,7 +138,7 @@ async function readersOf(rpc: readonly string[]): Promise<Record<string, ChainRe
       throw new UsageError('--rpc wants [<chain id>=]URL, for example 11155111=http://127.0.0.1:8545');
     }
     const reader = createJsonRpcReader(url);
-    const chain = match?.[1] ?? (await chainIdOf(reader));
+    const chain = await chainOf(match?.[1], reader);
     if (readers[`eip155:${chain}`] !== undefined) {
       throw new UsageError(`--rpc names the chain ${chain} twice`);
     }
@@ -148,43 +147,24 @@ async function readersOf(rpc: readonly string[]): Promise<Record<string, ChainRe
   return readers;
 }
 
-async function chainIdOf(reader: ChainReader): Promise<string> {
+/**
+ * A node of another chain than it was named for would make an honest pack look forged, so it is refused. One that does
+ * not answer is no reason: its chain is then listed as not read.
+ */
+async function chainOf(named: string | undefined, reader: ChainReader): Promise<string> {
+  let answer: string;
   try {
-    return String(await reader.chainId());
+    answer = String(await reader.chainId());
   } catch (error) {
-    throw new UsageError(`an --rpc without chain id did not answer: ${error instanceof Error ? error.message : 'no'}`);
+    if (named === undefined) {
+      throw new UsageError(
+        `an --rpc without chain id did not answer: ${error instanceof Error ? error.message : 'no'}`,
+      );
+    }
+    return named;
   }
-}
-
-function humanReport(result: Result): string {
-  const { checks } = result;
-  const width = Math.min(84, Math.max(0, ...checks.map((check) => check.name.length)));
-  const lines = checks.map((check) => checkLine(check, width));
-  const subject = [result.subject, result.tx].filter((text) => text !== undefined).join('  tx ');
-  const open = result.not_checked.map((name) => `  ${name}`);
-  return [
-    result.file + (subject === '' ? '' : `  ${subject}`),
-    ...lines,
-    ...(open.length === 0 ? [] : ['', 'Not checked:', ...open]),
-    '',
-    `${verdictMark(result)} ${result.summary}`,
-    '',
-  ].join('\n');
-}
-
-function verdictMark(result: Result): string {
-  return result.verdict === 'valid'
-    ? MARKS.proved
-    : result.verdict === 'incomplete'
-      ? MARKS.not_checkable
-      : MARKS.refuted;
-}
-
-function checkLine(check: Check, width: number): string {
-  const compared = [
-    ...(check.expected === undefined ? [] : [`expected ${check.expected}`]),
-    ...(check.found === undefined ? [] : [`found ${check.found}`]),
-  ];
-  const detail = check.status === 'proved' ? '' : [check.detail, ...compared].join('; ');
-  return `  ${MARKS[check.status]} ${check.name.padEnd(width)} ${detail}`.trimEnd();
+  if (named !== undefined && answer !== named) {
+    throw new UsageError(`--rpc names the chain ${named}, but the node there is of chain ${answer}`);
+  }
+  return answer;
 }

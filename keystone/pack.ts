@@ -15,3 +15,4 @@ export { type VerificationOptions, verifyPack } from './verify.ts';
 export type { Check, CheckStatus, VerificationMode, VerificationReport, Verdict } from './report.ts';
 export type { ChainReaders } from './verify-onchain.ts';
 export type { ChainBlock, ChainLog, ChainReader, ChainReceipt, ChainTransaction } from './chain-reader.ts';
+export type { ChainLine, LegLine, SettlementStory, TimelineEntry } from './timeline.ts';

@@ -1,5 +1,7 @@
 /** What a verification says: a list of named checks, and one verdict over them. */
 
+import type { SettlementStory } from './timeline.ts';
+
 export type CheckStatus = 'proved' | 'refuted' | 'not_checkable';
 
 export interface Check {
@@ -32,6 +34,8 @@ export interface VerificationReport {
   readonly tx?: string;
   readonly chains: readonly string[];
   readonly checks: readonly Check[];
+  /** what the pack of a settlement says, in order; there when its shape could be read, and proved only by the checks */
+  readonly story?: SettlementStory;
   /** what a valid verdict leaves open: names of the checks that could not be made */
   readonly not_checked: readonly string[];
 }

@@ -211,8 +211,8 @@ describe('every log of both chains', () => {
     set(evidence(pack), { fees_paid: [{ ...second, fee_index: 0, log_index: 1 }, second] });
     const names = refuted((await verify(simulatedChains(), JSON.stringify(rebind(pack)))).checks);
     expect(names.filter((name) => name.endsWith('moved its token'))).toEqual([
-      'on chain: leg 1 fee 1 moved its token',
       'on chain: leg 1 moved its token',
+      'on chain: leg 1 fee 1 moved its token',
     ]);
   });
 });

@@ -10,6 +10,7 @@ import type { Pack } from './pack-types.ts';
 import { packShapeProblems } from './pack-shape.ts';
 import { EXIT_CODES, type Findings, type VerificationMode, type VerificationReport } from './report.ts';
 import { type Verdict, createFindings, shown, verdictOf } from './report.ts';
+import { storyOf } from './timeline.ts';
 import { checkChains } from './verify-chains.ts';
 import { chainNames, checkCompatible, parseCompatible } from './verify-compatible.ts';
 import { type ChainReaders, checkOnChain } from './verify-onchain.ts';
@@ -53,10 +54,9 @@ export async function verifyPack(text: string, options: VerificationOptions = {}
   attempt('pack can be read as the published verifier reads it', findings, () => {
     checkCompatible(read.pack, check, findings);
   });
-  if (mode === 'strict') {
-    await checkStrict(text, options, check, findings);
-  }
-  return report(mode, read.pack, findings);
+  const pack = mode === 'strict' ? await checkStrict(text, options, check, findings) : undefined;
+  const story = pack?.kind === 'settlement' ? { story: storyOf(pack) } : {};
+  return { ...report(mode, read.pack, findings), ...story };
 }
 
 /**
@@ -79,12 +79,13 @@ function identify(text: string): { readonly pack: JsonObject; readonly problem?:
   return lenient.problem === undefined ? { pack } : { pack, problem: lenient.problem };
 }
 
+/** @returns the pack once its shape is known */
 async function checkStrict(
   text: string,
   options: VerificationOptions,
   check: SignatureCheck,
   findings: Findings,
-): Promise<void> {
+): Promise<Pack | undefined> {
   const strict = readAs(() => parseJson(text, { limits: PACK_LIMITS }));
   const isStrict = findings.holds(
     'pack is strict JSON',
@@ -93,7 +94,7 @@ async function checkStrict(
     strict.problem,
   );
   if (!isStrict || strict.pack === undefined) {
-    return;
+    return undefined;
   }
   const problems = packShapeProblems(strict.pack);
   const isShaped = findings.holds(
@@ -103,7 +104,7 @@ async function checkStrict(
     problems.slice(0, 5),
   );
   if (!isShaped) {
-    return;
+    return undefined;
   }
   const pack = strict.pack as unknown as Pack;
   const names = chainNames(strict.pack['protocols'] as JsonObject);
@@ -116,6 +117,7 @@ async function checkStrict(
     attempt(`${name} can be checked`, findings, run);
   }
   await checkOnChain(pack, options.readers, findings);
+  return pack;
 }
 
 /** A value that passes its shape may still be unhashable (a preimage over the limits): that refutes, it does not crash. */
