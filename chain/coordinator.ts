@@ -86,6 +86,14 @@ export interface CoordinatorClient {
   hashTerms(terms: SettlementTerms): Promise<string>;
 }
 
+/** Ends a settlement that is not decided by its deadline. */
+export function encodeTimeout(coordinator: string, settlementId: Uuid): ContractCall {
+  return {
+    to: coordinator.toLowerCase(),
+    data: coordinatorInterface.encodeFunctionData('timeout', [uuidToBytes32(settlementId)]),
+  };
+}
+
 export function createCoordinatorClient(chain: CoordinatorChain): CoordinatorClient {
   const target = { contract: coordinatorInterface, address: chain.coordinator };
   const encode = (name: string, values: readonly unknown[]): ContractCall => ({
@@ -105,7 +113,7 @@ export function createCoordinatorClient(chain: CoordinatorChain): CoordinatorCli
     createSettlement: (terms) => encode('createSettlement', [terms.params]),
     advance: (id, digest) => encode('advance', [uuidToBytes32(id), digest]),
     transition: (id, state, evidence) => encode('transition', [uuidToBytes32(id), ON_CHAIN_INDEX[state], evidence]),
-    timeout: (id) => encode('timeout', [uuidToBytes32(id)]),
+    timeout: (id) => encodeTimeout(target.address, id),
     execute: (terms, payees) => encode('execute', [terms.params, encodeOpenings(payees)]),
     sendOpen: (terms, chainId, fee) => ({ ...encode('sendOpen', [terms.params, chainId]), value: fee }),
     sendDecision: (id, chainId, fee) => ({ ...encode('sendDecision', [uuidToBytes32(id), chainId]), value: fee }),

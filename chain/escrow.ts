@@ -47,6 +47,18 @@ export function encodeDepositLeg(
   };
 }
 
+/** Hands deposits of a failed settlement back. `payers`: one for each leg of the terms, null for legs that were not paid in there. */
+export function encodeRefund(
+  escrow: string,
+  terms: SettlementTerms,
+  payers: readonly (Opening | null)[],
+): ContractCall {
+  return {
+    to: escrow.toLowerCase(),
+    data: escrowInterface.encodeFunctionData('refund', [terms.params, encodeOpenings(payers)]),
+  };
+}
+
 /** What the parties of a chain that messaging has left alone may agree on. */
 export const RELEASE_OUTCOME = { pay: 1, refund: 2 } as const;
 export type ReleaseOutcome = keyof typeof RELEASE_OUTCOME;
@@ -125,7 +137,7 @@ export function createEscrowClient(chain: Pick<Chain, 'chainId' | 'escrow' | 'ca
   ];
   return {
     address: target.address,
-    refund: (terms, payers) => encode('refund', [terms.params, encodeOpenings(payers)]),
+    refund: (terms, payers) => encodeRefund(target.address, terms, payers),
     execute: (terms, payees) => encode('execute', [terms.params, encodeOpenings(payees)]),
     release: (terms, { payers, payees, outcome, signatures }) =>
       encode('release', [

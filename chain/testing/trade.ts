@@ -6,7 +6,7 @@ import { kbondAbi } from '../../contracts/generated/abi.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import { createCoordinatorClient } from '../coordinator.ts';
 import { depositTransactions } from '../deposit.ts';
-import type { Opening } from '../escrow.ts';
+import { createEscrowClient, type Opening } from '../escrow.ts';
 import { createRegistryClient, referenceHash } from '../registry.ts';
 import { buildTerms, type SettlementTerms } from '../terms.ts';
 import type { LocalChain } from './local-chain.ts';
@@ -23,6 +23,8 @@ export interface Trade {
   attestAll(): Promise<string>;
   open(): Promise<string>;
   deposit(legIndex: 0 | 1): Promise<string>;
+  /** Hands back what was deposited; the openings are those of the legs named. */
+  refund(...legs: readonly (0 | 1)[]): Promise<string>;
 }
 
 export const DIGEST = keccak256(toUtf8Bytes('a decision set'));
@@ -43,7 +45,9 @@ export async function createTrade(
     settlementId,
     deadlineMs: options.deadlineMs ?? Date.now() + 3_600_000,
     attesterSet: local.attesterSet,
-    parties,
+    parties: parties.map(({ participantId, wallet }) => ({
+      chains: [{ chainId: local.chain.chainId, participantId, receive: wallet, deposit: wallet }],
+    })),
     legs: ([0, 1] as const).map((index) => ({
       chainId: local.chain.chainId,
       escrow: local.configuration.escrow,
@@ -84,5 +88,13 @@ export async function createTrade(
       }
       return hash;
     },
+    refund: (...legs) =>
+      local.send(
+        local.owner,
+        createEscrowClient(local.chain).refund(
+          terms,
+          parties.map((party, index) => (legs.some((leg) => leg === index) ? party : null)),
+        ),
+      ),
   };
 }
