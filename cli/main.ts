@@ -1,5 +1,6 @@
 /** The `keystone` command: one table of subcommands. */
 
+import { inspectUsage, recoverUsage, runInspect, runRecover } from './recover/recover.ts';
 import { USAGE_EXIT_CODE, UsageError } from './usage.ts';
 import { runVerify, verifyUsage } from './verify.ts';
 
@@ -12,6 +13,12 @@ interface Subcommand {
 
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   verify: { summary: 'verify proof packs, offline or against a chain', usage: verifyUsage, run: runVerify },
+  inspect: { summary: 'see from the chains alone where a settlement stands', usage: inspectUsage, run: runInspect },
+  recover: {
+    summary: 'take back or carry on a settlement with nothing else running',
+    usage: recoverUsage,
+    run: runRecover,
+  },
 };
 
 function help(): string {
