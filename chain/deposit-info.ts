@@ -22,6 +22,8 @@ export interface DepositInfo {
   /** The wallet that signs. */
   readonly payer: string;
   readonly terms_hash: string;
+  /** Whose settlement it is: part of the preimage of `terms_hash`, and all that a recovery has to know besides an RPC address. */
+  readonly coordinator: { readonly chain_id: number; readonly address: string };
   /** ISO 8601; deposits are taken strictly before. */
   readonly expires_at: string;
   readonly transactions: readonly DepositTransaction[];
@@ -68,6 +70,7 @@ export function composeDepositInfo(input: DepositInfoInput): DepositInfo {
     payee_receives: payeeReceives({ amount: leg.amount_minor, fees }).toString(),
     payer: payer.wallet,
     terms_hash: input.termsHash,
+    coordinator: { chain_id: coordinator.chainId, address: coordinator.coordinator.toLowerCase() },
     expires_at: input.deadline.toISOString(),
     transactions: depositTransactions(deposit),
     recovery: recoveryTransactions(deposit),

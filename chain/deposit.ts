@@ -1,10 +1,11 @@
 import { Interface } from 'ethers';
 
 import { KeystoneError } from '../domain/errors.ts';
+import { bytes32ToUuid } from '../domain/ids.ts';
 import { TOKEN_STANDARDS, type TokenStandard } from '../domain/legs.ts';
 import type { ContractCall } from './contract-call.ts';
-import { coordinatorInterface } from './coordinator.ts';
-import { encodeDepositLeg, encodeOpenings, escrowInterface, type Opening } from './escrow.ts';
+import { encodeTimeout } from './coordinator.ts';
+import { encodeDepositLeg, encodeRefund, type Opening } from './escrow.ts';
 import { partyHash, type SettlementTerms, type TermsDomain, termsHash, type TermsLegParams } from './terms.ts';
 
 export const DEPOSIT_PURPOSES = ['approve', 'authorize_operator', 'deposit'] as const;
@@ -102,11 +103,11 @@ export function recoveryTransactions(input: DepositInput): Recovery {
   const payers = terms.params.legs.map((other) =>
     other.chainId === leg.chainId && other.escrow === leg.escrow ? (known.get(other.payer) ?? null) : null,
   );
-  const refund = escrowInterface.encodeFunctionData('refund', [terms.params, encodeOpenings(payers)]);
-  const timeout = coordinatorInterface.encodeFunctionData('timeout', [terms.params.settlementId]);
+  const settlementId = bytes32ToUuid(terms.params.settlementId);
+  if (settlementId === undefined) throw new KeystoneError('terms_differ', 'The terms name no settlement.');
   return {
-    timeout: prepared(coordinator.chainId, { to: coordinator.coordinator.toLowerCase(), data: timeout }),
-    refund: prepared(Number(leg.chainId), { to: leg.escrow.toLowerCase(), data: refund }),
+    timeout: prepared(coordinator.chainId, encodeTimeout(coordinator.coordinator, settlementId)),
+    refund: prepared(Number(leg.chainId), encodeRefund(leg.escrow, terms, payers)),
   };
 }
 

@@ -10,6 +10,55 @@ const WITHOUT_ROW_SECURITY = [
   'settlement_transitions', // the edges of the state machine, the same for everybody
 ];
 
+/**
+ * Every table, by what a tenant may read of it. A new table has to be put here, which is the moment to think about who sees it.
+ * `own`: rows of its environment. `involved`: rows of settlements in which it has a party. `own_row`: the tenant itself. `everybody`: the same
+ * for all tenants. `nothing`: not readable by the API at all.
+ */
+const READABLE: Readonly<Record<string, 'own' | 'involved' | 'own_row' | 'everybody' | 'nothing'>> = {
+  audit_log: 'own',
+  chain_blocks: 'nothing',
+  chain_cursors: 'nothing',
+  chain_events: 'involved',
+  chain_halts: 'nothing',
+  chain_signers: 'nothing',
+  chain_transactions: 'nothing',
+  clients: 'nothing',
+  compliance_checks: 'own',
+  compliance_decisions: 'involved',
+  decisions: 'nothing',
+  environments: 'own_row',
+  idempotency_keys: 'own',
+  instructions: 'own',
+  leg_owner_details: 'own',
+  legs: 'involved',
+  outbox: 'nothing',
+  parties: 'involved',
+  party_details: 'own',
+  party_wallets: 'own',
+  platforms: 'own_row',
+  proofs: 'involved',
+  settlement_access: 'own',
+  settlement_events: 'involved',
+  settlement_owner_details: 'own',
+  settlement_transitions: 'everybody',
+  settlements: 'involved',
+  signer_balances: 'nothing',
+  tokens: 'everybody',
+  webhook_attempts: 'own',
+  webhook_deliveries: 'own',
+  webhook_endpoints: 'own',
+  webhook_messages: 'own',
+};
+
+/** The condition that a policy for reading has, for each kind; as PostgreSQL prints it. */
+const CONDITION = {
+  own: /^\(environment_id = (?:keystone\.)?current_environment\(\)\)$/,
+  involved: /may_see\((?:settlement_)?id\)/,
+  own_row: /current_environment\(\)/,
+  everybody: /^true$/,
+} as const;
+
 describe('row-level security', () => {
   let database: TestDatabase;
   let owner: pg.Client;
@@ -56,6 +105,24 @@ describe('row-level security', () => {
       .map((table) => table.name);
     expect(bare.toSorted()).toEqual(WITHOUT_ROW_SECURITY);
     expect(all.length).toBeGreaterThan(20);
+  });
+
+  it('lets a tenant read of each table what the list above says, by exactly one policy', async () => {
+    const answer = await owner.query(
+      `SELECT c.relname AS name, has_table_privilege('keystone_api', c.oid, 'SELECT') AS readable, c.relrowsecurity AS enabled,
+         coalesce((SELECT array_agg(pg_get_expr(p.polqual, p.polrelid)) FROM pg_policy p
+                   WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*') AND 'keystone_api'::regrole = ANY (p.polroles)), '{}') AS conditions
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'keystone' AND c.relkind IN ('r', 'p')`,
+    );
+    expect(answer.rows.map((row) => row.name).toSorted()).toEqual(Object.keys(READABLE));
+    for (const { name, readable, enabled, conditions } of answer.rows) {
+      const kind = READABLE[name as string] ?? 'nothing';
+      if (kind === 'nothing') {
+        expect([name, readable]).toEqual([name, false]);
+      } else if (enabled) {
+        expect([name, readable, conditions]).toEqual([name, true, [expect.stringMatching(CONDITION[kind])]]);
+      }
+    }
   });
 
   it('has no table owned by, and no inherited membership for, a role that the processes log in as', async () => {
@@ -126,6 +193,9 @@ describe('row-level security', () => {
       "UPDATE keystone.settlement_events SET payload = '{}'",
       'DELETE FROM keystone.audit_log',
       "UPDATE keystone.party_details SET wallet_address = '0x0000000000000000000000000000000000000000'",
+      "UPDATE keystone.party_wallets SET wallet_address = '0x0000000000000000000000000000000000000001'",
+      'DELETE FROM keystone.party_wallets',
+      "UPDATE keystone.settlements SET fee_mode = 'split'",
       'UPDATE keystone.legs SET amount = 1',
       'SELECT 1 FROM keystone.clients',
     ]) {

@@ -73,6 +73,7 @@ describe('reading settlements', () => {
       ['GET', '/events', undefined],
       ['GET', '/proof', undefined],
       ['GET', '/legs/0/deposit-info', undefined],
+      ['GET', '/compliance/references', undefined],
       ['POST', '/confirm', exampleConfirmation()],
       ['POST', '/reject', {}],
       ['POST', '/compliance-decision', { decision: 'approve' }],

@@ -154,6 +154,7 @@ export const depositInfoOut = z
     payee_receives: z.string().meta({ description: 'Base units.' }),
     payer: z.string().meta({ description: 'The wallet that signs.' }),
     terms_hash: z.string(),
+    coordinator: z.looseObject({ chain_id: z.int(), address: z.string() }),
     expires_at: timeOut,
     transactions: z.array(callOut.extend({ purpose: z.enum(DEPOSIT_PURPOSES) })),
     recovery: z.looseObject({ timeout: callOut, refund: callOut }).meta({
