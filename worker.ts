@@ -9,26 +9,32 @@ import {
   type WorkerOptions,
   type WorkflowBundleOption,
 } from '@temporalio/worker';
-import { Wallet } from 'ethers';
 import { type Logger, pino } from 'pino';
 
 import { createSettlementActivities } from './activities/create-activities.ts';
+import { createSettlementChains } from './activities/create-chains.ts';
 import { createDepositInfoReader } from './activities/deposit-info.ts';
 import { createOutboxRelay } from './activities/outbox-relay.ts';
-import { createSettlementChain } from './activities/settlement-chain.ts';
 import { parseAllowedPrivateRanges } from './activities/webhooks/address-policy.ts';
 import { createDeliveryActivities } from './activities/webhooks/delivery-activities.ts';
 import { webhookTaskQueue } from './activities/webhooks/delivery-contract.ts';
 import { createWebhookDispatcher } from './activities/webhooks/dispatch.ts';
 import { createWebhookSender } from './activities/webhooks/send.ts';
 import { createDeliveryStarter } from './activities/webhooks/start-delivery.ts';
+import { createBalanceWatcher } from './chain/balances.ts';
 import { runSweeps } from './chain/run-sweeps.ts';
 import { createIndexer } from './chain/indexer.ts';
 import { createJournal, type Journal } from './chain/journal.ts';
-import { type Chain, createChain } from './chain/provider.ts';
+import { createChain, type IndexedChain, type NodeEvent } from './chain/provider.ts';
+import { createSigners } from './chain/signers/index.ts';
 import { createProvidersFromEnvironment } from './compliance/providers.ts';
 import { createDatabase, type Database } from './db/pool.ts';
-import { parseConfiguration, type WorkerConfiguration, workerConfigurationSchema } from './domain/configuration.ts';
+import {
+  parseConfiguration,
+  type SignerRole,
+  type WorkerConfiguration,
+  workerConfigurationSchema,
+} from './domain/configuration.ts';
 import { signingKeyFromSeed } from './keystone/keys.ts';
 
 /** The worker: wires dependencies, runs until it is told to stop, nothing else. */
@@ -43,6 +49,8 @@ const LIMITS = {
   stickyQueue: '5s',
 } as const;
 
+const MS_PER_SECOND = 1_000;
+
 async function main(): Promise<void> {
   const configuration = parseConfiguration(workerConfigurationSchema, process.env);
   const log = pino({ level: configuration.LOG_LEVEL, base: { process: 'worker' } });
@@ -53,13 +61,7 @@ async function main(): Promise<void> {
     applicationName: 'keystone-worker',
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   });
-  const chains = configuration.KEYSTONE_CHAINS.map((chain) => createChain(chain));
-  await Promise.all(chains.map((chain) => chain.checkChainId()));
-  const coordinatorChain = chains.find((chain) => chain.kind === 'coordinator');
-  if (coordinatorChain === undefined) throw new Error('KEYSTONE_CHAINS names no coordinator chain');
-
-  const engine = journalOf(database, coordinatorChain, configuration.ENGINE_PRIVATE_KEY, log);
-  const attester = journalOf(database, coordinatorChain, configuration.ATTESTER_PRIVATE_KEY, log);
+  const { chains, home, accounts, settlementChains } = await openChains(configuration, database, log);
   const address = configuration.TEMPORAL_ADDRESS;
   const [connection, native] = await Promise.all([
     Connection.connect({ address }),
@@ -71,11 +73,15 @@ async function main(): Promise<void> {
   });
   const activities = createSettlementActivities({
     database,
-    chain: createSettlementChain({ chain: coordinatorChain, engine, attester }),
+    chains: settlementChains,
     providers: createProvidersFromEnvironment(process.env),
     signingKey: signingKeyFromSeed(readFileSync(configuration.KEYSTONE_SIGNING_KEY_FILE, 'utf8').trim()),
     identity: configuration.KEYSTONE_IDENTITY,
     log,
+    limits: {
+      messageOverdueMs: configuration.MESSAGE_OVERDUE_SECONDS * MS_PER_SECOND,
+      messageResendMs: configuration.MESSAGE_RESEND_SECONDS * MS_PER_SECOND,
+    },
   });
   const workers = await createWorkers(
     configuration,
@@ -84,16 +90,22 @@ async function main(): Promise<void> {
     { ...createDeliveryActivities({ database, sender }) },
   );
   const stopping = new AbortController();
+  const taskQueue = configuration.TEMPORAL_TASK_QUEUE;
   const loops = [
-    createOutboxRelay({ database, client, taskQueue: configuration.TEMPORAL_TASK_QUEUE, log }).run(stopping.signal),
+    createOutboxRelay({ database, client, taskQueue, log }).run(stopping.signal),
     createWebhookDispatcher({
       database,
       sender,
       log,
-      ...createDeliveryStarter({ client, taskQueue: configuration.TEMPORAL_TASK_QUEUE }),
-      depositInfoFor: createDepositInfoReader({ database, coordinator: coordinatorChain }),
+      ...createDeliveryStarter({ client, taskQueue }),
+      depositInfoFor: createDepositInfoReader({ database, coordinator: home }),
     }).run(stopping.signal),
-    runSweeps([engine, attester], log, stopping.signal),
+    runSweeps(
+      accounts.map(({ journal }) => journal),
+      log,
+      stopping.signal,
+    ),
+    createBalanceWatcher({ database, accounts: accounts.map(watched), log }).run(stopping.signal),
     ...chains.map((chain) =>
       createIndexer({ database, chain, configuration: chain.configuration, log }).start(stopping.signal),
     ),
@@ -103,14 +115,58 @@ async function main(): Promise<void> {
   await Promise.all([connection.close(), native.close(), database.close()]);
 }
 
-function journalOf(database: Database, chain: Chain, privateKey: string, log: Logger): Journal {
-  return createJournal({
-    database,
-    chain,
-    signer: new Wallet(privateKey),
-    onEvent: (event) => log.info(event, `transaction ${event.kind}`),
-  });
+/** A signer on one of the chains that it pays on. */
+interface Account {
+  readonly role: SignerRole;
+  readonly chain: IndexedChain;
+  readonly journal: Journal;
 }
+
+function watched({ role, chain, journal }: Account) {
+  return { chain, role, address: journal.address };
+}
+
+/** One client for each chain, one journal for each signer on each chain that it pays on. */
+async function openChains(configuration: WorkerConfiguration, database: Database, log: Logger) {
+  const chains = configuration.KEYSTONE_CHAINS.map((chain) =>
+    createChain(chain, {
+      onNodeEvent: (event) => log[NODE_EVENT_LEVELS[event.kind]](event, `node event: ${event.kind}`),
+    }),
+  );
+  await Promise.all(chains.map((chain) => chain.checkChainId()));
+  const home = chains.find((chain) => chain.kind === 'coordinator');
+  if (home === undefined) throw new Error('KEYSTONE_CHAINS names no coordinator chain');
+  const signers = await createSigners(configuration);
+  const account = (role: SignerRole, chain: IndexedChain): Account => ({
+    role,
+    chain,
+    journal: createJournal({
+      database,
+      chain,
+      signer: signers[role],
+      onEvent: (event) => log.info(event, `transaction ${event.kind}`),
+    }),
+  });
+  const [engine, oracle, relayer] = [account('engine', home), account('oracle', home), account('relayer', home)];
+  const remotes = chains
+    .filter((chain) => chain.kind === 'remote')
+    .map((chain) => ({ chain, relayer: account('relayer', chain) }));
+  const settlementChains = createSettlementChains({
+    home: { chain: home, engine: engine.journal, oracle: oracle.journal, relayer: relayer.journal },
+    remotes: remotes.map(({ chain, relayer }) => ({ chain, relayer: relayer.journal })),
+  });
+  const accounts = [engine, oracle, relayer, ...remotes.map((remote) => remote.relayer)];
+  return { chains, home, accounts, settlementChains };
+}
+
+/** Nodes that contradict each other stop a chain, and only a person can tell which of them is right. */
+const NODE_EVENT_LEVELS = {
+  node_down: 'warn',
+  node_up: 'info',
+  wrong_chain: 'error',
+  disagreement: 'error',
+  agreement: 'info',
+} as const satisfies Record<NodeEvent['kind'], keyof Logger>;
 
 async function createWorkers(
   configuration: WorkerConfiguration,

@@ -1,7 +1,7 @@
 import { createAttest } from './attest.ts';
+import { createCarry } from './carry.ts';
 import { createConclude } from './conclude.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { createExecute } from './execute.ts';
 import { createFinalise } from './finalise.ts';
 import { withNativeSigning } from './native-signing.ts';
 import { createOpen } from './open.ts';
@@ -18,7 +18,7 @@ export function createSettlementActivities(given: ActivityDependencies): Settlem
     attest: createAttest(dependencies),
     open: createOpen(dependencies),
     finalise: createFinalise(dependencies),
-    execute: createExecute(dependencies),
+    carry: createCarry(dependencies),
     conclude: createConclude(dependencies),
   };
 }

@@ -3,7 +3,7 @@ import type { TermsDomain } from '../chain/terms.ts';
 import type { Database } from '../db/pool.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import type { Uuid } from '../domain/ids.ts';
-import { confirmedParties, loadWork, partyOfRole } from './steps.ts';
+import { loadWork, openingOf, partyOfRole } from './steps.ts';
 
 /** The deposits that one environment has to make, for its own copy of the AWAITING_DEPOSITS webhook; empty when it pays nothing. */
 export function createDepositInfoReader(dependencies: {
@@ -16,19 +16,17 @@ export function createDepositInfoReader(dependencies: {
       throw new KeystoneError('not_awaiting_deposits', `A settlement in ${work.state} takes no deposits.`);
     }
     const { terms, terms_hash: termsHash, timeout_at: deadline } = work;
-    const parties = confirmedParties(work);
     return work.legs
-      .map((leg) => ({ leg, payer: partyOfRole(parties, leg.payer_role), payee: partyOfRole(parties, leg.payee_role) }))
-      .filter(({ payer }) => payer.environment_id === environmentId)
-      .map(({ leg, payer, payee }) =>
+      .filter((leg) => partyOfRole(work.parties, leg.payer_role).environment_id === environmentId)
+      .map((leg) =>
         composeDepositInfo({
           coordinator: dependencies.coordinator,
           storedTerms: terms,
           termsHash,
           deadline,
           legIndex: leg.leg_index,
-          payer: { participantId: payer.participant_id, wallet: payer.wallet_address },
-          payee: { participantId: payee.participant_id, wallet: payee.wallet_address },
+          payer: openingOf(work, leg, 'payer'),
+          payee: openingOf(work, leg, 'payee'),
         }),
       );
   };

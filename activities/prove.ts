@@ -1,15 +1,25 @@
+import { MESSAGE_KIND, type MessageKind } from '../chain/coordinator.ts';
+import { RELEASE_OUTCOME } from '../chain/escrow.ts';
+import type { AttesterSet } from '../chain/registry.ts';
 import { termsFromJson } from '../chain/terms.ts';
 import type { ChainEventRow } from '../db/chain-events.ts';
-import type { SettlementWork, StoredDecisions } from '../db/settlement-work.ts';
-import { KeystoneError } from '../domain/errors.ts';
+import type { SettlementWork, StoredDecisions, WorkLeg } from '../db/settlement-work.ts';
 import { uuidToBytes32 } from '../domain/ids.ts';
-import { ON_CHAIN_INDEX, type OnChainState } from '../domain/settlement-state.ts';
+import type { OnChainState } from '../domain/settlement-state.ts';
 import { evmChainId } from '../keystone/caip.ts';
-import { type ComposedDecisions, composePack, type LogPoint, type SettlementEvidence } from '../keystone/pack.ts';
+import {
+  type ComposedDecisions,
+  composePack,
+  type PartyOpening,
+  type RemoteEvidence,
+  type SettlementEvidence,
+} from '../keystone/pack.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { confirmedParties } from './steps.ts';
-
-const MILLISECONDS_PER_SECOND = 1_000;
+import { intoState, isBefore } from './facts.ts';
+import { pointOf, required, text } from './prove-facts.ts';
+import { payoutsOf } from './prove-payouts.ts';
+import { remoteOf } from './situation.ts';
+import { openingOf, remoteChainIds } from './steps.ts';
 
 /** The proof pack of an executed settlement, from final facts alone. As text: the bytes that were signed are what is handed out. */
 export function composeSettlementPack(
@@ -17,10 +27,11 @@ export function composeSettlementPack(
   work: SettlementWork,
   decisions: StoredDecisions,
   facts: readonly ChainEventRow[],
+  members: AttesterSet,
 ): string {
   const pack = composePack({
     decisions: decisions.composed as unknown as ComposedDecisions,
-    evidence: evidenceOf(dependencies, work, facts),
+    evidence: evidenceOf(dependencies, work, facts, members),
     settlement_provider_did: dependencies.identity,
     jurisdiction_flags: [],
     signing_key: dependencies.signingKey,
@@ -32,27 +43,22 @@ function evidenceOf(
   dependencies: ActivityDependencies,
   work: SettlementWork,
   facts: readonly ChainEventRow[],
+  members: AttesterSet,
 ): SettlementEvidence {
-  const { chain } = dependencies;
-  const named = (name: string) => facts.filter((fact) => fact.name === name);
-  const intoState = (state: OnChainState): ChainEventRow =>
-    required(
-      named('StateTransition').find((fact) => Number(fact.arguments['toState']) === ON_CHAIN_INDEX[state]),
-      `the transition into ${state}`,
-    );
-  const parties = confirmedParties(work);
+  const { home } = dependencies.chains;
+  const remotes = remoteChainIds(dependencies.chains, work);
+  const atHome = (state: OnChainState): ChainEventRow =>
+    required(intoState(facts, home.chainId, state), `the transition into ${state}`);
+  const { payouts, fees } = payoutsOf(work, facts);
   return {
-    chain_id: evmChainId(chain.chainId),
-    coordinator: chain.coordinator,
-    registry: chain.registry,
+    chain_id: evmChainId(home.chainId),
+    coordinator: home.coordinator,
+    registry: home.registry,
     terms: termsFromJson(work.terms).json,
-    openings: parties.map((party) => ({
-      party_index: 2 * party.position + 1,
-      participant_id: uuidToBytes32(party.participant_id),
-      wallet: party.wallet_address,
-    })),
-    created: pointOf(required(named('SettlementCreated')[0], 'its creation')),
-    attestations: attestationsAt(named('Attested'), intoState('AWAITING_DEPOSITS')).map((fact) => ({
+    openings: openingsOfLegs(work),
+    attester_set: { attesters: members.attesters, threshold: members.threshold },
+    created: pointOf(required(named(facts, home.chainId, 'SettlementCreated')[0], 'its creation')),
+    attestations: attestationsAt(named(facts, home.chainId, 'Attested'), atHome('AWAITING_DEPOSITS')).map((fact) => ({
       ...pointOf(fact),
       party_hash: text(fact, 'partyHash'),
       attester: text(fact, 'attester'),
@@ -60,67 +66,95 @@ function evidenceOf(
       reference_hash: text(fact, 'referenceHash'),
       issued_at_s: Number(fact.arguments['issuedAt']),
     })),
-    anchor: pointOf(intoState('AWAITING_DEPOSITS')),
-    deposits: named('LegDeposited').map((fact) => ({
-      ...pointOf(fact),
-      leg_index: Number(fact.arguments['legIndex']),
-    })),
-    execution: pointOf(intoState('EXECUTING_SWAP')),
-    payouts: [
-      ...named('LegReleased').map((fact) => ({
-        ...pointOf(fact),
-        leg_index: Number(fact.arguments['legIndex']),
-        kind: 'released' as const,
-      })),
-      ...creditedPayouts(work, facts),
-    ],
-    finalised: pointOf(intoState('FINALIZED')),
+    anchor: pointOf(atHome('AWAITING_DEPOSITS')),
+    deposits: work.legs.map((leg) => depositOf(leg, facts)),
+    execution: pointOf(atHome('EXECUTING_SWAP')),
+    payouts,
+    ...(fees.length > 0 && { fees_paid: fees }),
+    ...(remotes.length > 0 && { remotes: remotes.map((chainId) => remoteEvidence(dependencies, chainId, facts)) }),
+    finalised: pointOf(atHome('FINALIZED')),
   };
+}
+
+function named(facts: readonly ChainEventRow[], chainId: number, name: string): ChainEventRow[] {
+  return facts.filter((fact) => fact.chain_id === chainId && fact.name === name);
+}
+
+/** The wallets that the legs name: those became public with the deposits, other wallets of a party did not. */
+function openingsOfLegs(work: SettlementWork): PartyOpening[] {
+  const terms = termsFromJson(work.terms).json;
+  const openings = new Map<number, PartyOpening>();
+  for (const leg of work.legs) {
+    for (const side of ['payer', 'payee'] as const) {
+      const index = required(terms.legs[leg.leg_index], `leg ${leg.leg_index} of the terms`)[side];
+      const { participantId, wallet } = openingOf(work, leg, side);
+      openings.set(index, {
+        party_index: index,
+        participant_id: uuidToBytes32(participantId),
+        wallet,
+        chain_id: evmChainId(leg.chain_id),
+        role: side === 'payer' ? leg.payer_role : leg.payee_role,
+      });
+    }
+  }
+  return [...openings.values()].toSorted((a, b) => a.party_index - b.party_index);
+}
+
+/** The deposit of a leg, on the leg's own chain. */
+function depositOf(leg: WorkLeg, facts: readonly ChainEventRow[]): SettlementEvidence['deposits'][number] {
+  const ofLeg = (name: string) =>
+    named(facts, leg.chain_id, name).find((fact) => Number(fact.arguments['legIndex']) === leg.leg_index);
+  const deposit = required(ofLeg('LegDeposited'), `the deposit of leg ${leg.leg_index}`);
+  const opened = ofLeg('LegOpened');
+  return {
+    ...pointOf(deposit),
+    leg_index: leg.leg_index,
+    amount_minor: text(deposit, 'amount'),
+    ...(opened?.transaction_hash === deposit.transaction_hash && { opened_log_index: opened.log_index }),
+  };
+}
+
+function remoteEvidence(
+  dependencies: ActivityDependencies,
+  chainId: number,
+  facts: readonly ChainEventRow[],
+): RemoteEvidence {
+  const { gateway, escrow } = remoteOf(dependencies, chainId);
+  const homeChainId = dependencies.chains.home.chainId;
+  const there = (name: string, fits: (fact: ChainEventRow) => boolean = () => true) =>
+    named(facts, chainId, name).find(fits);
+  const on = (name: string) => pointOf(required(there(name), `${name} of chain ${chainId}`));
+  const vote = (kind: MessageKind) => {
+    const counted = named(facts, homeChainId, 'VoteCounted').find(
+      (fact) => Number(fact.arguments['chainId']) === chainId && isKind(fact, kind),
+    );
+    return pointOf(required(counted, `the vote ${kind} of chain ${chainId}`));
+  };
+  const released = there('CooperativeRelease', (fact) => Number(fact.arguments['outcome']) === RELEASE_OUTCOME.pay);
+  const decided = there('DecisionReceived', (fact) => isKind(fact, 'EXECUTE'));
+  return {
+    chain_id: evmChainId(chainId),
+    gateway,
+    escrow,
+    opened: on('RemoteOpened'),
+    prepared: on('RemotePrepared'),
+    ...(released === undefined
+      ? { decided: pointOf(required(decided, `the decision on chain ${chainId}`)) }
+      : { released: pointOf(released) }),
+    executed: on('RemoteExecuted'),
+    votes: { prepared: vote('PREPARED'), executed: vote('EXECUTED') },
+  };
+}
+
+function isKind(fact: ChainEventRow, kind: MessageKind): boolean {
+  return Number(fact.arguments['kind']) === MESSAGE_KIND[kind];
 }
 
 /** What the gate saw: the latest word of each attester on each party before the escrow opened. */
 function attestationsAt(attested: readonly ChainEventRow[], anchor: ChainEventRow): ChainEventRow[] {
   const latest = new Map<string, ChainEventRow>();
   for (const fact of attested) {
-    const before =
-      fact.block_number < anchor.block_number ||
-      (fact.block_number === anchor.block_number && fact.log_index < anchor.log_index);
-    if (before) latest.set(`${text(fact, 'partyHash')}/${text(fact, 'attester')}`, fact);
+    if (isBefore(fact, anchor)) latest.set(`${text(fact, 'partyHash')}/${text(fact, 'attester')}`, fact);
   }
   return [...latest.values()];
-}
-
-/** A payout that the token refused waits as a credit for the payee. A credit of a fee has another wallet and is no payout of the leg. */
-function creditedPayouts(work: SettlementWork, facts: readonly ChainEventRow[]): SettlementEvidence['payouts'] {
-  const parties = confirmedParties(work);
-  return facts
-    .filter((fact) => {
-      if (fact.name !== 'PayoutCredited') return false;
-      const leg = work.legs.find((candidate) => candidate.leg_index === Number(fact.arguments['legIndex']));
-      const payee = parties.find((party) => party.role === leg?.payee_role);
-      return payee?.wallet_address === text(fact, 'wallet');
-    })
-    .map((fact) => ({ ...pointOf(fact), leg_index: Number(fact.arguments['legIndex']), kind: 'credited' as const }));
-}
-
-function pointOf(fact: ChainEventRow): LogPoint {
-  return {
-    chain_id: evmChainId(fact.chain_id),
-    tx: fact.transaction_hash,
-    log_index: fact.log_index,
-    block_number: fact.block_number,
-    block_hash: fact.block_hash,
-    block_timestamp_s: Math.floor(fact.block_timestamp.getTime() / MILLISECONDS_PER_SECOND),
-  };
-}
-
-function text(fact: ChainEventRow, name: string): string {
-  const value = fact.arguments[name];
-  if (typeof value !== 'string') throw new KeystoneError('internal', `A ${fact.name} fact has no ${name}.`);
-  return value.toLowerCase();
-}
-
-function required<Value>(value: Value | undefined, what: string): Value {
-  if (value === undefined) throw new KeystoneError('chain_not_final', `The facts of the settlement lack ${what}.`);
-  return value;
 }

@@ -2,16 +2,18 @@ import { activityInfo, heartbeat, Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 
 import { ScreeningUnavailable } from '../compliance/provider.ts';
-import { clearAttention, raiseAttention } from '../db/settlement-work.ts';
+import { clearStepAttention, raiseAttentionOnce } from '../db/attention.ts';
 import type { Database } from '../db/pool.ts';
 import { type ErrorCode, KeystoneError, type RetryClass } from '../domain/errors.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { ActivityLog } from './log.ts';
+import { StillWaiting } from './waiting.ts';
 
 /**
  * The one table from errors to retry behaviour. `later` is repeated until the workflow's deadline; after `attentionAfterAttempts` it
  * is shown to operators. `operator` and whatever nobody thought of is repeated a few times (a restarting neighbour explains many
- * surprises) and then parks the settlement. `never` in an activity is a defect of ours, so it parks as well.
+ * surprises) and then parks the settlement. `never` in an activity is a defect of ours, so it parks as well. A StillWaiting is no
+ * failure at all: it is repeated without end, whatever its code, and says itself when it takes too long.
  */
 export const RETRY_TABLE: Readonly<Record<RetryClass, { attempts: number }>> = {
   later: { attempts: Number.POSITIVE_INFINITY },
@@ -30,11 +32,13 @@ export interface StepContext {
   /** Aborts when the workflow gave the step up; every wait on the outside takes it. */
   readonly signal: AbortSignal;
   readonly heartbeat: () => void;
+  /** ms since epoch: when the step was first due, however often it was repeated since. */
+  readonly dueSinceMs: number;
 }
 
 export interface StepDependencies {
   readonly database: Database;
-  readonly log: Pick<ActivityLog, 'warn'>;
+  readonly log: Pick<ActivityLog, 'info' | 'warn'>;
 }
 
 /** Wraps a business step: heartbeats while it runs, attention while it fails, and errors as the retry table wants them. */
@@ -46,8 +50,9 @@ export function runStep<Input extends { settlementId: Uuid }, Result>(
   return async (input) => {
     const signal = Context.current().cancellationSignal;
     const beating = setInterval(() => heartbeat(), HEARTBEAT_INTERVAL_MS);
+    const dueSinceMs = activityInfo().scheduledTimestampMs;
     try {
-      const result = await work(input, { signal, heartbeat: () => heartbeat() });
+      const result = await work(input, { signal, heartbeat: () => heartbeat(), dueSinceMs });
       if (activityInfo().attempt > 1) await settleAttention(dependencies, input.settlementId);
       return result;
     } catch (error) {
@@ -61,7 +66,7 @@ export function runStep<Input extends { settlementId: Uuid }, Result>(
 
 async function settleAttention(dependencies: StepDependencies, settlementId: Uuid): Promise<void> {
   await dependencies.database.transaction({ kind: 'worker' }, (transaction) =>
-    clearAttention(transaction, settlementId),
+    clearStepAttention(transaction, settlementId),
   );
 }
 
@@ -71,9 +76,15 @@ interface Classified {
   readonly detail: string;
   readonly attempts: number;
   readonly retryAfterMs?: number | undefined;
+  /** Whether a person should look although the step goes on: said by the error itself, or decided by the number of attempts. */
+  readonly overdue?: boolean;
 }
 
 export function classify(error: unknown): Classified {
+  if (error instanceof StillWaiting) {
+    const { code, detail, retryAfterMs, overdue } = error;
+    return { code, detail, attempts: Number.POSITIVE_INFINITY, retryAfterMs, overdue };
+  }
   if (error instanceof KeystoneError) {
     return { code: error.code, detail: error.detail, attempts: RETRY_TABLE[error.retry].attempts };
   }
@@ -99,14 +110,14 @@ async function toFailure(
   const classified = classify(error);
   const attempt = activityInfo().attempt;
   const hopeless = attempt >= classified.attempts;
-  dependencies.log.warn(
-    { step, settlement_id: settlementId, attempt, code: classified.code, err: error },
-    'a step failed',
-  );
-  if (hopeless || attempt === ATTENTION_AFTER_ATTEMPTS) {
+  const fields = { step, settlement_id: settlementId, attempt, code: classified.code };
+  if (classified.overdue !== false) dependencies.log.warn({ ...fields, err: error }, 'a step failed');
+  // Said once: a message between chains is awaited in dozens of attempts.
+  else if (attempt === 1) dependencies.log.info({ ...fields, detail: classified.detail }, 'a step waits');
+  if (hopeless || (classified.overdue ?? attempt === ATTENTION_AFTER_ATTEMPTS)) {
     await dependencies.database
       .transaction({ kind: 'worker' }, (transaction) =>
-        raiseAttention(transaction, settlementId, classified.code, `${step}: ${classified.detail}`),
+        raiseAttentionOnce(transaction, settlementId, classified.code, `${step}: ${classified.detail}`),
       )
       // Postgres may be what failed; the workflow still parks and shows it.
       .catch((cause: unknown) =>

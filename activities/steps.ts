@@ -1,22 +1,48 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { Database } from '../db/pool.ts';
+import type { Opening } from '../chain/escrow.ts';
+import { walletOf } from '../chain/terms-of-work.ts';
+import { requireChainRunning } from '../db/chain-halts.ts';
+import type { Database, Transaction } from '../db/pool.ts';
 import { lockSettlement, type LockedSettlement } from '../db/settlement-events.ts';
-import { readSettlementWork, type SettlementWork, type WorkParty } from '../db/settlement-work.ts';
-import type { Transaction } from '../db/pool.ts';
+import { readSettlementWork, type SettlementWork, type WorkLeg, type WorkParty } from '../db/settlement-work.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import type { Uuid } from '../domain/ids.ts';
-import type { Progress } from './settlement-activities.ts';
+import type { SettlementTemplate } from '../domain/templates.ts';
+import { templateBySlug } from '../domain/templates.ts';
+import type { ActivityDependencies, LegOpenings, SettlementChains } from './dependencies.ts';
+import type { ChainEffect, Progress } from './settlement-activities.ts';
 
 /** Who the engine is in events and audit rows. */
 export const ENGINE = 'system:engine';
 
-/** Limits of the waits inside steps. Milliseconds. */
+/** Limits of the waits inside steps. Milliseconds unless the name says otherwise. */
 export const STEP_LIMITS = {
   factPollMs: 500,
-  /** Longer than any finality that we configure; then the step fails as `later` and is repeated. */
-  factWaitMs: 180_000,
+  /** How long one attempt looks for final facts before it makes room for others and is repeated. */
+  factWaitMs: 10_000,
+  /** Facts that are not final after this long need a person's eye; longer than any finality that we configure. */
+  finalityOverdueMs: 3_600_000,
+  /** Pause before a step looks again for a message: an eighth of the time in transit, within these two. */
+  messagePauseMs: 500,
+  messagePauseMaximumMs: 15_000,
+  /** A message in transit for longer is shown to operators. Delivery goes on being awaited. */
+  messageOverdueMs: 600_000,
+  /** After this long the message is sent once more: a verifier may have lost it for good. */
+  messageResendMs: 1_800_000,
+  /** Messages of one kind to or from one chain in one settlement. The budget of fees usually ends it earlier. */
+  messageGenerations: 8,
+  /** Looks at all chains within one attempt of `carry`: each follows an effect of ours, and no settlement needs as many. */
+  carryRounds: 12,
+  /** Pause before an execution that the contract refused is tried again while its grace period runs. */
+  refusedExecutionPauseMs: 15_000,
 } as const;
+
+export type StepLimits = { readonly [Name in keyof typeof STEP_LIMITS]: number };
+
+export function limitsOf(dependencies: Pick<ActivityDependencies, 'limits'>): StepLimits {
+  return { ...STEP_LIMITS, ...dependencies.limits };
+}
 
 export async function loadWork(database: Database, settlementId: Uuid): Promise<SettlementWork> {
   const work = await database.statement((transaction) => readSettlementWork(transaction, settlementId));
@@ -24,9 +50,21 @@ export async function loadWork(database: Database, settlementId: Uuid): Promise<
   return work;
 }
 
-export function progressOf(row: Pick<LockedSettlement, 'state' | 'ending_code'>, transactionHash?: string): Progress {
+/** Throws `chain_reorganised_beyond_finality` while a chain of the settlement is halted: its facts cannot be believed, nothing is sent to it. */
+export async function requireChainsRunning(
+  dependencies: Pick<ActivityDependencies, 'database' | 'chains'>,
+  work: SettlementWork,
+): Promise<void> {
+  const chainIds = [dependencies.chains.home.chainId, ...remoteChainIds(dependencies.chains, work)];
+  await dependencies.database.statement((transaction) => requireChainRunning(transaction, chainIds));
+}
+
+export function progressOf(
+  row: Pick<LockedSettlement, 'state' | 'ending_code'>,
+  effects: readonly ChainEffect[] = [],
+): Progress {
   const progress = { state: row.state, endingCode: row.ending_code };
-  return transactionHash === undefined ? progress : { ...progress, transactionHash };
+  return effects.length === 0 ? progress : { ...progress, effects };
 }
 
 /** Runs `change` with the settlement's row locked; the row as it then is decides, never what was read before. */
@@ -42,24 +80,31 @@ export async function withLockedSettlement<Result>(
   });
 }
 
-/** A party after its confirmation: wallet and participant id are there. */
+export function templateOf(work: SettlementWork): SettlementTemplate {
+  const template = templateBySlug(work.template_slug);
+  if (template === undefined)
+    throw new KeystoneError('configuration_invalid', `There is no template ${work.template_slug}.`);
+  return template;
+}
+
+/** The remote chains of the settlement's legs, ascending. */
+export function remoteChainIds(chains: SettlementChains, work: SettlementWork): number[] {
+  return [...new Set(work.legs.map((leg) => leg.chain_id))]
+    .filter((chainId) => chainId !== chains.home.chainId)
+    .toSorted((a, b) => a - b);
+}
+
+/** A party after its confirmation: its wallets and participant ids are there. */
 export interface ConfirmedParty extends WorkParty {
-  readonly wallet_address: string;
-  readonly participant_id: Uuid;
   readonly confirmed_at: Date;
 }
 
 export function confirmedParties(work: SettlementWork): ConfirmedParty[] {
   return work.parties.map((party) => {
-    if (party.wallet_address === null || party.participant_id === null || party.confirmed_at === null) {
+    if (party.wallets.length === 0 || party.confirmed_at === null) {
       throw new KeystoneError('internal', 'A party without a wallet stands behind an instructed settlement.');
     }
-    return {
-      ...party,
-      wallet_address: party.wallet_address,
-      participant_id: party.participant_id,
-      confirmed_at: party.confirmed_at,
-    };
+    return { ...party, confirmed_at: party.confirmed_at };
   });
 }
 
@@ -67,6 +112,25 @@ export function partyOfRole<Party extends { readonly role: string }>(parties: re
   const party = parties.find((candidate) => candidate.role === role);
   if (party === undefined) throw new KeystoneError('internal', 'A leg names a role that nobody has.');
   return party;
+}
+
+/** What opens the party hash that a leg names: the payer's depositing wallet or the payee's receiving one, on the leg's chain. */
+export function openingOf(work: SettlementWork, leg: WorkLeg, side: 'payer' | 'payee'): Opening {
+  return side === 'payer'
+    ? walletOf(partyOfRole(work.parties, leg.payer_role), leg.chain_id, 'deposit')
+    : walletOf(partyOfRole(work.parties, leg.payee_role), leg.chain_id, 'receive');
+}
+
+/** Openings of the legs of one chain whose bit is set; nothing for all others, whose wallets are nobody's business there. */
+export function openingsOf(
+  work: SettlementWork,
+  side: 'payer' | 'payee',
+  chainId: number,
+  legBits: number,
+): LegOpenings {
+  return work.legs.map((leg) =>
+    leg.chain_id === chainId && (legBits >> leg.leg_index) % 2 === 1 ? openingOf(work, leg, side) : null,
+  );
 }
 
 /** A wait that ends at once when the step is given up. */

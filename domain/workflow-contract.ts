@@ -19,6 +19,7 @@ export interface SettlementInput {
 
 /** Facts of one transaction, final on chain. The rows in Postgres are what counts; this only wakes. */
 export interface ChainFacts {
+  readonly chain_id: number;
   readonly transaction_hash: string;
   readonly block_number: number;
   readonly names: readonly string[];

@@ -12,9 +12,9 @@ import { settlementWorkflowId } from '../../domain/ids.ts';
 import { generateSigningKey } from '../../keystone/pack.ts';
 import { confirmBuyer, type SeededPlatform, seedPlatform, seedSettlement } from '../../test/support/seed-settlement.ts';
 import {
-  createSimulatedChain,
+  createSimulatedChains,
   type FactStore,
-  type SimulatedChain,
+  type SimulatedChains,
 } from '../../test/support/simulated-settlement-chain.ts';
 import { BENCH_LIMITS } from '../limits.ts';
 import type { Contestant, Milestones } from './contestant.ts';
@@ -42,7 +42,7 @@ interface Setting {
 export async function createOurs(setting: Setting): Promise<Ours> {
   const { servers, milestones, say } = setting;
   const [seller, buyer] = await Promise.all([seedPlatform(servers.ownerUrl), seedPlatform(servers.ownerUrl)]);
-  const chain = createSimulatedChain(servers.stub, CHAIN_ID, createFactStore());
+  const chains = createSimulatedChains(servers.stub, { home: CHAIN_ID }, createFactStore());
   const owner = new Pool({
     connectionString: servers.ownerUrl,
     max: OWNER_POOL_SIZE,
@@ -58,7 +58,7 @@ export async function createOurs(setting: Setting): Promise<Ours> {
   const rule = { waits: true };
   const activities = createSettlementActivities({
     database: servers.worker,
-    chain,
+    chains,
     providers: { entity: instantProvider('entity'), wallet: instantProvider('wallet') },
     signingKey: generateSigningKey(),
     identity: 'did:web:bench.local',
@@ -67,7 +67,7 @@ export async function createOurs(setting: Setting): Promise<Ours> {
       if (rule.waits) await untilLaterSecond(decidedAtMs, context);
     },
   });
-  const context: Context = { ...setting, seller, buyer, chain, owner, log, rule };
+  const context: Context = { ...setting, seller, buyer, chains, owner, log, rule };
   return {
     activities: {
       ...activities,
@@ -85,7 +85,7 @@ export async function createOurs(setting: Setting): Promise<Ours> {
 interface Context extends Setting {
   readonly seller: SeededPlatform;
   readonly buyer: SeededPlatform;
-  readonly chain: SimulatedChain;
+  readonly chains: SimulatedChains;
   readonly owner: Pool;
   readonly log: Parameters<typeof createOutboxRelay>[0]['log'];
   readonly rule: { waits: boolean };
@@ -124,7 +124,7 @@ function createContestant(context: Context, waits: boolean): Contestant {
   };
 }
 
-async function settle({ servers, client, milestones, buyer, chain, owner }: Context, id: string): Promise<string> {
+async function settle({ servers, client, milestones, buyer, chains, owner }: Context, id: string): Promise<string> {
   const opened = milestones.awaitPoint(id, 'opened');
   await owner.query(
     `WITH released AS (UPDATE keystone.outbox SET leased_until = NULL WHERE settlement_id = $1 AND destination = 'temporal' RETURNING 1)
@@ -138,12 +138,13 @@ async function settle({ servers, client, milestones, buyer, chain, owner }: Cont
   await opened;
   await servers.stub.transaction({ kind: 'worker' }, (transaction) =>
     enqueueTemporal(transaction, id, 'chain_facts', {
+      chain_id: CHAIN_ID,
       transaction_hash: `first deposit of ${id}`,
       block_number: 1,
       names: ['LegDeposited'],
     }),
   );
-  await chain.depositAndExecute(id);
+  await chains.depositAndExecute(id);
   const workflowId = settlementWorkflowId(id);
   await client.withDeadline(Date.now() + BENCH_LIMITS.stubbedSettlementMs, async () => {
     const outcome = (await client.workflow.getHandle(workflowId).result()) as { state?: string };

@@ -10,8 +10,10 @@ import {
 } from '../../db/create-settlement.ts';
 import type { Database } from '../../db/pool.ts';
 import { lockSettlement, recordTransition } from '../../db/settlement-events.ts';
+import type { LegFee } from '../../domain/fees.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import { DEFAULT_TEMPLATE_SLUG, templateBySlug } from '../../domain/templates.ts';
+import type { ChainWallet } from '../../domain/wallets.ts';
 
 export interface SeededPlatform {
   readonly slug: string;
@@ -44,11 +46,13 @@ const anyAddress = () => `0x${randomBytes(20).toString('hex')}`;
 export const TEST_BOND = `0x${'b0'.repeat(20)}`;
 export const TEST_CASH = `0x${'ca'.repeat(20)}`;
 
-function testLegs(chainId: number): ResolvedLeg[] {
-  const shared = { chainId, tokenStandard: 'ERC-20', partyRole: 'seller' } as const;
+/** A bond of the seller against cash of the buyer, each on a chain of its own or both on one; a fee out of the cash where one is given. */
+function testLegs(chainIds: { bond: number; cash: number }, fees: readonly LegFee[]): ResolvedLeg[] {
+  const shared = { tokenStandard: 'ERC-20', partyRole: 'seller' } as const;
   return [
     {
       ...shared,
+      chainId: chainIds.bond,
       legType: 'asset_delivery',
       instrumentId: TEST_BOND,
       quantity: '500',
@@ -57,9 +61,11 @@ function testLegs(chainId: number): ResolvedLeg[] {
       payeeRole: 'buyer',
       decimals: 18,
       amount: 500n * 10n ** 18n,
+      fees: [],
     },
     {
       ...shared,
+      chainId: chainIds.cash,
       legType: 'payment',
       instrumentId: TEST_CASH,
       quantity: '125000',
@@ -68,6 +74,7 @@ function testLegs(chainId: number): ResolvedLeg[] {
       payeeRole: 'seller',
       decimals: 6,
       amount: 125_000n * 10n ** 6n,
+      fees,
     },
   ];
 }
@@ -77,6 +84,13 @@ export interface SeedOptions {
   readonly seller: SeededPlatform;
   readonly buyer: SeededPlatform;
   readonly chainId: number;
+  /** Chain of the cash; that of the bond unless given. */
+  readonly cashChainId?: number;
+  readonly templateSlug?: string;
+  /** Out of the cash leg. */
+  readonly fees?: readonly LegFee[];
+  /** The seller pays from another wallet than the one it is paid to. */
+  readonly depositWallet?: boolean;
   /** Leave the buyer's party unconfirmed. */
   readonly awaitingConfirmation?: boolean;
   /** ms since epoch */
@@ -86,8 +100,11 @@ export interface SeedOptions {
 /** A settlement between two platforms, through the same functions as the API: 500 of a bond against 125,000 of cash. */
 export async function seedSettlement(options: SeedOptions): Promise<Uuid> {
   const id = randomUUID();
-  const template = templateBySlug(DEFAULT_TEMPLATE_SLUG);
-  if (template === undefined) throw new Error('the default template is missing');
+  const template = templateBySlug(options.templateSlug ?? DEFAULT_TEMPLATE_SLUG);
+  if (template === undefined) throw new Error('there is no such template');
+  const chainIds = { bond: options.chainId, cash: options.cashChainId ?? options.chainId };
+  const walletAddress = anyAddress();
+  const wallets = walletsOn([chainIds.bond, chainIds.cash], walletAddress, options.depositWallet === true);
   const requestId = `test-${id}`;
   await options.database.transaction(
     { kind: 'tenant', environmentId: options.seller.environmentId },
@@ -109,10 +126,12 @@ export async function seedSettlement(options: SeedOptions): Promise<Uuid> {
             role: 'seller',
             externalReference: 'seller-001',
             name: 'Acme Securities',
-            walletAddress: anyAddress(),
+            walletAddress,
+            wallets,
           },
         ],
-        legs: testLegs(options.chainId),
+        feeMode: 'seller_pays',
+        legs: testLegs(chainIds, options.fees ?? []),
       });
       const environmentId = await insertCounterparty(transaction, id, {
         position: 1,
@@ -131,15 +150,31 @@ export async function seedSettlement(options: SeedOptions): Promise<Uuid> {
   return id;
 }
 
+function walletsOn(chainIds: readonly number[], receive: string, separate: boolean): ChainWallet[] {
+  const deposit = anyAddress();
+  return [...new Set(chainIds)]
+    .toSorted((a, b) => a - b)
+    .flatMap((chain_id): ChainWallet[] => [
+      { chain_id, purpose: 'receive', wallet_address: receive },
+      ...(separate ? [{ chain_id, purpose: 'deposit', wallet_address: deposit } as const] : []),
+    ]);
+}
+
 /** What `/confirm` does, in SQL of the test's own. */
 export async function confirmBuyer(database: Database, buyer: SeededPlatform, settlementId: Uuid): Promise<void> {
   await database.transaction({ kind: 'tenant', environmentId: buyer.environmentId }, async (transaction) => {
     const locked = await lockSettlement(transaction, settlementId);
     if (locked === undefined) throw new Error('the buyer does not see the settlement');
     await transaction.query(
-      `INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address, participant_id)
-       SELECT id, settlement_id, environment_id, 'buyer-042', 'Beta Capital', $2, $3 FROM keystone.parties WHERE settlement_id = $1 AND role = 'buyer'`,
-      [settlementId, anyAddress(), randomUUID()],
+      `WITH details AS (
+         INSERT INTO keystone.party_details (party_id, settlement_id, environment_id, external_reference, name, wallet_address)
+         SELECT id, settlement_id, environment_id, 'buyer-042', 'Beta Capital', $2 FROM keystone.parties WHERE settlement_id = $1 AND role = 'buyer'
+       )
+       INSERT INTO keystone.party_wallets (party_id, settlement_id, environment_id, chain_id, purpose, wallet_address, participant_id)
+       SELECT p.id, p.settlement_id, p.environment_id, l.chain_id, 'receive', $2, gen_random_uuid()
+       FROM keystone.parties p JOIN (SELECT DISTINCT settlement_id, chain_id FROM keystone.legs) l ON l.settlement_id = p.settlement_id
+       WHERE p.settlement_id = $1 AND p.role = 'buyer'`,
+      [settlementId, anyAddress()],
     );
     await transaction.query(
       `UPDATE keystone.parties SET status = 'confirmed', confirmed_at = clock_timestamp() WHERE settlement_id = $1 AND role = 'buyer'`,

@@ -27,12 +27,12 @@ export function scriptedActivities(script: Partial<SettlementActivities>): Scrip
     screen: async () => at('COMPLIANCE_CHECKING'),
     attest: async () => ({ ...at('COMPLIANCE_CHECKING'), outcome: 'cleared' }),
     open: async () => ({ ...at('AWAITING_DEPOSITS'), outcome: 'opened' }),
-    finalise: async () => ({ ...at('FINALIZED'), executionDue: false }),
-    execute: async () => at('AWAITING_DEPOSITS'),
+    finalise: async () => ({ ...at('FINALIZED'), carryDue: false }),
+    carry: async () => ({ ...at('FINALIZED'), carryDue: false }),
     conclude: async ({ reason }) => ({
       state: reason === 'deadline' ? 'TIMED_OUT' : 'ROLLED_BACK',
       endingCode: reason,
-      executionDue: false,
+      carryDue: false,
     }),
   };
   const chosen = { ...defaults, ...script };
