@@ -16,6 +16,7 @@ import {
   type LegInput,
   type LogPoint,
   type Pack,
+  type SettlementEvidence,
   type SettlementTerms,
   composeDecisions,
   composePack,
@@ -39,7 +40,8 @@ const ZERO_BYTES32 = `0x${'0'.repeat(64)}`;
 const ZERO_WALLET = `0x${'0'.repeat(40)}`;
 const BOND = 500n * 10n ** 18n;
 const CASH = 125_000n * 10n ** 6n;
-const FEE = 250_000n;
+/** One basis point of the cash. */
+const FEE = CASH / 10_000n;
 
 /** The whole way against the real contracts: what they emit is what the verifier computes. */
 describe('a settlement by the real contracts', () => {
@@ -188,7 +190,12 @@ describe('a settlement by the real contracts', () => {
       signing_key: key,
       decided_at_ms: now,
       valid_until_ms: terms.deadline_s * 1000,
-      policy: { template: 'dvp-standard', template_version: '1', attester_set: terms.attester_set },
+      policy: {
+        template: 'dvp-standard',
+        template_version: '1',
+        attester_set: terms.attester_set,
+        fees: { mode: 'seller_pays', basis_points: 1, recipient: wallets.admin.address },
+      },
       legs: terms.legs.map(({ token_standard: _standard, ...leg }, index): LegInput => {
         const [from_role, to_role, leg_type] = roles[index] ?? roles[0];
         const payer = wallets[from_role].address;
@@ -252,7 +259,7 @@ describe('a settlement by the real contracts', () => {
     });
   }
 
-  function evidenceOf(terms: SettlementTerms): Parameters<typeof composePack>[0]['evidence'] {
+  function evidenceOf(terms: SettlementTerms): SettlementEvidence {
     const named = (name: string): typeof points => points.filter((entry) => entry.name === name);
     const first = (entries: typeof points): LogPoint => {
       const [entry] = entries;
@@ -264,15 +271,21 @@ describe('a settlement by the real contracts', () => {
     const into = (state: bigint): LogPoint =>
       first(named('StateTransition').filter((entry) => entry.arguments['toState'] === state));
     const leg = (entry: (typeof points)[number]): number => Number(entry.arguments['legIndex']);
+    const amount_minor = (entry: (typeof points)[number]): string => String(entry.arguments['amount']);
+    const opening = (party_index: number, role: 'seller' | 'buyer'): SettlementEvidence['openings'][number] => ({
+      party_index,
+      participant_id: openings[role],
+      wallet: wallets[role].address,
+      chain_id: CHAIN,
+      role,
+    });
     return {
       chain_id: CHAIN,
       coordinator: deployment.coordinator,
       registry: deployment.registry,
       terms,
-      openings: [
-        { party_index: 1, participant_id: openings.seller, wallet: wallets.seller.address },
-        { party_index: 3, participant_id: openings.buyer, wallet: wallets.buyer.address },
-      ],
+      openings: [opening(1, 'seller'), opening(3, 'buyer')],
+      attester_set: { attesters: [wallets.attester.address], threshold: 1 },
       created: first(named('SettlementCreated')),
       attestations: named('Attested').map((entry) => ({
         ...entry.point,
@@ -283,12 +296,26 @@ describe('a settlement by the real contracts', () => {
         issued_at_s: Number(entry.arguments['issuedAt']),
       })),
       anchor: into(3n),
-      deposits: named('LegDeposited').map((entry) => ({ ...entry.point, leg_index: leg(entry) })),
+      deposits: named('LegDeposited').map((entry) => ({
+        ...entry.point,
+        leg_index: leg(entry),
+        amount_minor: amount_minor(entry),
+        opened_log_index: first(named('LegOpened').filter((other) => leg(other) === leg(entry))).log_index,
+      })),
       execution: into(4n),
       payouts: named('LegReleased').map((entry) => ({
         ...entry.point,
         leg_index: leg(entry),
         kind: 'released' as const,
+        amount_minor: amount_minor(entry),
+      })),
+      fees_paid: named('FeePaid').map((entry) => ({
+        ...entry.point,
+        leg_index: leg(entry),
+        fee_index: 0,
+        kind: 'released' as const,
+        recipient: String(entry.arguments['recipient']),
+        amount_minor: amount_minor(entry),
       })),
       finalised: into(5n),
     };
