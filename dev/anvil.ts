@@ -10,6 +10,8 @@ const LIMITS = { startMs: 30_000, probeMs: 2_000, stopMs: 10_000 } as const;
 const DEFAULT_BLOCK_TIME_SECONDS = 1;
 
 export interface AnvilOptions {
+  /** Of the process, when several run side by side. */
+  readonly name?: string;
   readonly port: number;
   readonly chainId: number;
   /** The chain is written here every second and read at the next start. Without it the chain lives in memory only. */
@@ -42,7 +44,7 @@ export async function startAnvil(options: AnvilOptions): Promise<RunningAnvil> {
     genesis === undefined ? [] : ['--timestamp', String(genesis)],
   ];
   const server = await startProcess({
-    name: 'anvil',
+    name: options.name ?? 'anvil',
     command: anvilBinary(),
     args: words.flat(),
     environment: { PATH: process.env['PATH'], HOME: process.env['HOME'] },

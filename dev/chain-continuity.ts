@@ -12,6 +12,8 @@ const CHAIN_TABLES = [
   'chain_events',
   'chain_transactions',
   'chain_signers',
+  'signer_balances',
+  'chain_halts',
   'tokens',
 ] as const;
 

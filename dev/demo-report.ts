@@ -1,5 +1,9 @@
-import type { EventAnswer, ReceivedWebhook } from './demo-types.ts';
+import { formatUnits } from 'ethers';
+
+import type { EventAnswer, LegAnswer, ReceivedWebhook } from './demo-types.ts';
 import type { Trade } from './demo-trade.ts';
+import type { PacketView } from './relay/relay.ts';
+import type { StackChain } from './stack-file.ts';
 
 /** What the demo shows of a settlement, as data for `timeline.json` and as a table for people. */
 
@@ -8,6 +12,8 @@ export interface TimelineRow {
   readonly state: string;
   /** `platform:…`, `system:engine`, `chain:<id>`, … */
   readonly caused_by: string;
+  /** Name of the chain on which it happened; null for what happened on none. */
+  readonly chain: string | null;
   readonly transaction_hash: string | null;
   readonly at: string;
   /** Since the trade began. */
@@ -16,36 +22,87 @@ export interface TimelineRow {
   readonly webhooks: Readonly<Record<string, { readonly after_ms: number; readonly verified: boolean }>>;
 }
 
+export interface TimelineLeg {
+  readonly chain: string;
+  readonly token: string;
+  /** Human units. */
+  readonly paid_in: string;
+  readonly payee_receives: string;
+  readonly fees: readonly string[];
+}
+
+export interface TimelineMessage {
+  readonly message: string;
+  readonly from: string;
+  readonly to: string;
+  readonly state: string;
+}
+
 export interface SettlementTimeline {
   readonly settlement_id: string;
   readonly title: string;
+  readonly legs: readonly TimelineLeg[];
+  /** Between chains; empty for a trade on one. */
+  readonly messages: readonly TimelineMessage[];
   readonly workflow_url: string | null;
   readonly total_ms: number;
   readonly rows: readonly TimelineRow[];
 }
 
-export function buildTimeline(
-  trade: Trade,
-  events: readonly EventAnswer[],
-  webhooks: Readonly<Record<string, readonly ReceivedWebhook[]>>,
-  workflowUrl: string | null,
-): SettlementTimeline {
-  const rows = events.map((event) => rowOf(trade, event, webhooks));
+/** What was read about a trade when it was over. */
+export interface TradeRecord {
+  readonly trade: Trade;
+  readonly chains: readonly StackChain[];
+  readonly events: readonly EventAnswer[];
+  readonly legs: readonly LegAnswer[];
+  readonly webhooks: Readonly<Record<string, readonly ReceivedWebhook[]>>;
+  readonly packets: readonly PacketView[];
+  readonly workflowUrl: string | null;
+}
+
+export function buildTimeline(record: TradeRecord): SettlementTimeline {
+  const { trade, chains, workflowUrl } = record;
+  const rows = record.events.map((event) => rowOf(record, event));
   return {
     settlement_id: trade.settlementId,
     title: trade.title,
+    legs: record.legs.map((leg) => legOf(chains, leg)),
+    messages: record.packets.map(({ message, from_chain, to_chain, state }) => ({
+      message: message ?? 'unknown',
+      from: chainName(chains, from_chain),
+      to: chainName(chains, to_chain),
+      state,
+    })),
     workflow_url: workflowUrl,
     total_ms: rows.at(-1)?.elapsed_ms ?? 0,
     rows,
   };
 }
 
-function rowOf(
-  trade: Trade,
-  event: EventAnswer,
-  webhooks: Readonly<Record<string, readonly ReceivedWebhook[]>>,
-): TimelineRow {
+export function chainName(chains: readonly StackChain[], chainId: number): string {
+  return chains.find((chain) => chain.chain_id === chainId)?.name ?? `chain ${chainId}`;
+}
+
+/** By leg type: the demo's trades deliver KBOND against TUSDC. */
+const LEG_TOKENS = {
+  asset_delivery: { token: 'KBOND', decimals: 18 },
+  payment: { token: 'TUSDC', decimals: 6 },
+} as const;
+
+function legOf(chains: readonly StackChain[], leg: LegAnswer): TimelineLeg {
+  const { token, decimals } = LEG_TOKENS[leg.leg_type === 'payment' ? 'payment' : 'asset_delivery'];
+  return {
+    chain: chainName(chains, leg.chain_id),
+    token,
+    paid_in: formatUnits(leg.amount, decimals),
+    payee_receives: formatUnits(leg.payee_receives, decimals),
+    fees: leg.fees.map(({ amount }) => formatUnits(amount, decimals)),
+  };
+}
+
+function rowOf({ trade, chains, webhooks }: TradeRecord, event: EventAnswer): TimelineRow {
   const happenedMs = Date.parse(event.created_at);
+  const chainId = event.payload?.chain_id;
   const arrived: Record<string, { after_ms: number; verified: boolean }> = {};
   for (const [slug, received] of Object.entries(webhooks)) {
     const webhook = received.find(
@@ -59,6 +116,7 @@ function rowOf(
     sequence: event.sequence,
     state: event.from_state === event.to_state ? `  (${event.to_state})` : event.to_state,
     caused_by: event.triggered_by,
+    chain: chainId === undefined ? null : chainName(chains, chainId),
     transaction_hash: event.payload?.transaction_hash ?? null,
     at: event.created_at,
     elapsed_ms: happenedMs - trade.startedAtMs,
@@ -75,12 +133,14 @@ export function missingWebhooks(timeline: SettlementTimeline, slugs: readonly st
     );
 }
 
-const COLUMNS = ['state', 'caused by', 'transaction', 'webhooks delivered', 'ms'] as const;
+const COLUMNS = ['state', 'caused by', 'chain', 'transaction', 'webhooks delivered', 'ms'] as const;
 
 export function renderTimeline(timeline: SettlementTimeline): string {
   const cells = timeline.rows.map((row) => [
     row.state,
-    row.caused_by,
+    // The chain has a column of its own.
+    row.caused_by.replace(/^chain:.*/, 'contract'),
+    row.chain ?? '–',
     row.transaction_hash === null ? '–' : `${row.transaction_hash.slice(0, 10)}…${row.transaction_hash.slice(-6)}`,
     Object.entries(row.webhooks)
       .map(
@@ -93,10 +153,17 @@ export function renderTimeline(timeline: SettlementTimeline): string {
   const link = timeline.workflow_url === null ? [] : [`  workflow: ${timeline.workflow_url}`];
   return [
     `Settlement ${timeline.settlement_id}, ${timeline.title}`,
+    ...timeline.legs.map((leg) => `  ${describeLeg(leg)}`),
     ...lines.map((line) => `  ${line}`),
+    ...timeline.messages.map(({ message, from, to, state }) => `  message ${message}: ${from} → ${to}, ${state}`),
     ...link,
     '',
   ].join('\n');
+}
+
+function describeLeg({ chain, token, paid_in, payee_receives, fees }: TimelineLeg): string {
+  const fee = fees.length === 0 ? '' : `, payee receives ${payee_receives}, fee ${fees.join(' + ')}`;
+  return `leg: ${paid_in} ${token} on ${chain}${fee}`;
 }
 
 /** Lines with columns padded to the widest cell; the last column is flush right. */

@@ -5,6 +5,7 @@ import type {
   DepositInfoAnswer,
   EventAnswer,
   InstructionAnswer,
+  LegAnswer,
   ReceivedWebhook,
   SettlementAnswer,
 } from './demo-types.ts';
@@ -14,7 +15,7 @@ import type { StackChain } from './stack-file.ts';
 /** One trade, settled as two outside platforms would settle it. */
 
 /** Milliseconds. */
-export const TRADE_LIMITS = { tradeMs: 60_000, webhookMs: 15_000, pollMs: 150 } as const;
+export const TRADE_LIMITS = { tradeMs: 90_000, webhookMs: 15_000, pollMs: 150 } as const;
 const EVENT_LIMIT = 200;
 const TERMINAL_FAILURES = ['ROLLED_BACK', 'TIMED_OUT'];
 
@@ -27,11 +28,17 @@ export interface Participant {
   readonly externalReference: string;
   readonly name: string;
   readonly api: ApiClient;
+  /** On the coordinator's chain. */
   readonly wallet: PartyWallet;
+  /** The same account on another chain of the stack. */
+  walletOn(chainId: number): PartyWallet;
 }
 
 export interface TradeContext {
+  /** The coordinator's. */
   readonly chain: StackChain;
+  /** All of the stack, the coordinator's first. */
+  readonly chains: readonly StackChain[];
   readonly seller: Participant;
   readonly buyer: Participant;
   readonly sinkUrl: string;
@@ -39,15 +46,36 @@ export interface TradeContext {
 
 export interface Trade {
   readonly title: string;
+  /** Where the bond is, and where the cash is. */
+  readonly chains: readonly StackChain[];
   readonly settlementId: string;
   readonly startedAtMs: number;
 }
 
 /** Way 1: the seller's platform proposes, the buyer's platform is told by webhook and confirms. */
 export async function proposeAndConfirm(context: TradeContext): Promise<Trade> {
+  return propose(context, { title: 'by confirmation', cashChain: context.chain });
+}
+
+/** Way 1 again, with the bond on the coordinator's chain and the cash on another one. Nothing is bridged: both legs settle where they are. */
+export async function proposeAcrossChains(context: TradeContext): Promise<Trade> {
+  const cashChain = context.chains.find(({ kind }) => kind === 'remote');
+  if (cashChain === undefined) throw new Error('the stack has one chain only');
+  const title = `bond on ${context.chain.name}, cash on ${cashChain.name}`;
+  return propose(context, { title, cashChain, template: 'dvp-crosschain' });
+}
+
+interface Proposal {
+  readonly title: string;
+  readonly cashChain: StackChain;
+  readonly template?: string;
+}
+
+async function propose(context: TradeContext, { title, cashChain, template }: Proposal): Promise<Trade> {
   const { chain, seller, buyer } = context;
   const startedAtMs = Date.now();
   const settlement = await seller.api.post<SettlementAnswer>('/v1/settlements', {
+    ...(template !== undefined && { template_slug: template }),
     parties: [{ role: seller.role, ...partyOf(context, seller) }],
     counterparty_parties: [
       {
@@ -59,13 +87,13 @@ export async function proposeAndConfirm(context: TradeContext): Promise<Trade> {
     ],
     legs: [
       { ...assetLeg(chain), direction: 'deliver', party_role: seller.role },
-      { ...paymentLeg(chain), direction: 'deliver', party_role: buyer.role },
+      { ...paymentLeg(cashChain), direction: 'deliver', party_role: buyer.role },
     ],
   });
   const asked = await awaitWebhook(context, buyer.slug, settlement.id, 'settlement.confirmation_required');
   if (!asked) throw new Error(`${buyer.slug} was not told that settlement ${settlement.id} waits for its confirmation`);
   await buyer.api.post(`/v1/settlements/${settlement.id}/confirm`, partyOf(context, buyer));
-  return { title: 'by confirmation', settlementId: settlement.id, startedAtMs };
+  return { title, chains: [...new Set([chain, cashChain])], settlementId: settlement.id, startedAtMs };
 }
 
 /** Way 2: each platform submits its own instruction; the trade reference joins them. */
@@ -80,7 +108,8 @@ export async function instructAndMatch(context: TradeContext): Promise<Trade> {
   if (second.settlement_id === null) {
     throw new Error(`the instructions did not match: ${second.match_refusal?.detail ?? second.status}`);
   }
-  return { title: 'by matching instructions', settlementId: second.settlement_id, startedAtMs };
+  const { chain } = context;
+  return { title: 'by matching instructions', chains: [chain], settlementId: second.settlement_id, startedAtMs };
 }
 
 function instructionOf(context: TradeContext, participant: Participant): Record<string, unknown> {
@@ -139,7 +168,7 @@ async function deposit(participant: Participant, settlement: SettlementAnswer): 
     const info = await participant.api.get<DepositInfoAnswer>(
       `/v1/settlements/${settlement.id}/legs/${index}/deposit-info`,
     );
-    await participant.wallet.send(info.transactions);
+    await participant.walletOn(info.chain_id).send(info.transactions);
   }
 }
 
@@ -163,6 +192,10 @@ export async function readEvents(context: TradeContext, trade: Trade): Promise<r
   const path = `/v1/settlements/${trade.settlementId}/events?limit=${EVENT_LIMIT}`;
   const answer = await context.seller.api.get<{ items: EventAnswer[] }>(path);
   return answer.items.toSorted((left, right) => left.sequence - right.sequence);
+}
+
+export async function readLegs(context: TradeContext, trade: Trade): Promise<readonly LegAnswer[]> {
+  return (await context.seller.api.get<SettlementAnswer>(`/v1/settlements/${trade.settlementId}`)).legs;
 }
 
 /** The proof pack as it is handed out, byte for byte; it is there a moment after FINALIZED. */

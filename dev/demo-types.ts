@@ -8,6 +8,11 @@ export interface SettlementAnswer {
 
 export interface LegAnswer {
   readonly leg_type: string;
+  readonly chain_id: number;
+  /** Base units, as decimal strings. */
+  readonly amount: string;
+  readonly fees: readonly { readonly recipient: string; readonly amount: string }[];
+  readonly payee_receives: string;
   readonly direction: 'deliver' | 'receive';
   readonly party_role: string;
 }
@@ -25,7 +30,7 @@ export interface EventAnswer {
   readonly from_state: string | null;
   readonly to_state: string;
   readonly triggered_by: string;
-  readonly payload: { readonly transaction_hash?: string } | null;
+  readonly payload: { readonly transaction_hash?: string; readonly chain_id?: number } | null;
   readonly created_at: string;
 }
 

@@ -3,7 +3,7 @@ import { Contract, JsonRpcProvider, Network, parseUnits, Wallet } from 'ethers';
 import type { DepositTransaction } from './demo-types.ts';
 import type { StackChain, StackPlatform } from './stack-file.ts';
 
-/** A party's own wallet, outside of Keystone: it holds tokens and sends what the deposit information says. */
+/** A party's own wallet on one chain, outside of Keystone: it holds tokens and sends what the deposit information says. */
 
 /** Milliseconds. */
 const LIMITS = { inclusionMs: 30_000, pollMs: 150 } as const;
@@ -14,10 +14,13 @@ const TOKEN_ABI = [
   'function mint(address to, uint256 amount)',
 ] as const;
 
-export type TokenName = keyof StackChain['tokens'];
+/** The fungible ones, in which trades are counted. */
+export const FUNGIBLE_TOKENS = ['KBOND', 'TUSDC'] as const;
+export type TokenName = (typeof FUNGIBLE_TOKENS)[number];
 
 export interface PartyWallet {
   readonly address: string;
+  readonly chain: StackChain;
   /** Base units. */
   balanceOf(token: TokenName): Promise<bigint>;
   /** Mints so much that the wallet has at least `amount`, human units. */
@@ -72,6 +75,7 @@ export function createPartyWallet(chain: StackChain, platform: StackPlatform, pr
 
   return {
     address: wallet.address,
+    chain,
     balanceOf,
     ensure: (token, amount) =>
       inTurn(async () => {

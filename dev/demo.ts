@@ -2,63 +2,40 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { formatUnits } from 'ethers';
-
-import { createApiClient } from './api-client.ts';
-import { buildTimeline, missingWebhooks, renderTimeline, type SettlementTimeline, table } from './demo-report.ts';
+import { renderBalances, readBalances } from './demo-balances.ts';
+import { buildTimeline, missingWebhooks, renderTimeline, type SettlementTimeline } from './demo-report.ts';
 import {
   BOND_QUANTITY,
   CASH_QUANTITY,
   collectWebhooks,
   instructAndMatch,
-  type Participant,
+  proposeAcrossChains,
   proposeAndConfirm,
   readEvents,
+  readLegs,
   readProof,
   settle,
   type Trade,
   type TradeContext,
 } from './demo-trade.ts';
-import { createChainClient, createPartyWallet, type TokenName } from './demo-wallet.ts';
+import { createPeople } from './demo-people.ts';
+import { readPackets } from './relay/client.ts';
 import { locateHome, REPOSITORY } from './home.ts';
-import { readStackFile, type StackChain, type StackFile } from './stack-file.ts';
+import { printableUrl, readStackFile, type StackChain, type StackFile } from './stack-file.ts';
 
 /**
- * Settles two trades as outside clients: knows only `stack.json`, speaks HTTP with each platform's own token and pays from each
- * party's own wallet. Exit code 0 only if both trades finalised, all webhooks came and both proofs verified.
+ * Settles three trades as outside clients: knows only `stack.json`, speaks HTTP with each platform's own token and pays from each
+ * party's own wallet. Exit code 0 only if all trades finalised, all webhooks came and all proofs verified.
  */
 
 /** Milliseconds. */
 const VERIFY_LIMIT_MS = 60_000;
-const TRADES = 2n;
 const KEPT_RUNS = 20;
-const DECIMALS: Readonly<Record<TokenName, number>> = { KBOND: 18, TUSDC: 6 };
+/** The third needs a second chain. */
+const TRADES = [proposeAndConfirm, instructAndMatch, proposeAcrossChains] as const;
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-
-type Balances = Readonly<Record<string, Readonly<Record<TokenName, bigint>>>>;
-
-async function readBalances(participants: readonly Participant[]): Promise<Balances> {
-  const entries = participants.map(async ({ slug, wallet }) => {
-    const [KBOND, TUSDC] = await Promise.all([wallet.balanceOf('KBOND'), wallet.balanceOf('TUSDC')]);
-    return [slug, { KBOND, TUSDC }] as const;
-  });
-  return Object.fromEntries(await Promise.all(entries));
-}
-
-function renderBalances(before: Balances, after: Balances): string {
-  const rows = Object.entries(before).flatMap(([slug, tokens]) =>
-    (Object.keys(tokens) as TokenName[]).map((token) => {
-      const now = after[slug]?.[token] ?? 0n;
-      const change = now - tokens[token];
-      const shown = (amount: bigint): string => formatUnits(amount, DECIMALS[token]);
-      return [slug, token, shown(tokens[token]), shown(now), `${change > 0n ? '+' : ''}${shown(change)}`];
-    }),
-  );
-  const lines = table([['platform', 'token', 'before', 'after', 'change'], ...rows]);
-  return ['Balances', ...lines.map((line) => `  ${line}`), ''].join('\n');
 }
 
 interface Outcome {
@@ -93,18 +70,25 @@ async function runTrade(
   writeFileSync(packFile, proof);
   const events = await readEvents(context, trade);
   const webhooks = await collectWebhooks(context, trade, events);
-  const timeline = buildTimeline(trade, events, webhooks, workflowUrl);
+  const acrossChains = trade.chains.length > 1;
+  const packets = acrossChains && stack.relay !== null ? await readPackets(stack.relay, trade.settlementId) : [];
+  const legs = await readLegs(context, trade);
+  const timeline = buildTimeline({ trade, chains: stack.chains, events, legs, webhooks, packets, workflowUrl });
   const slugs = [context.seller.slug, context.buyer.slug];
   const problems = missingWebhooks(timeline, slugs).map((missing) => `no verified webhook of ${missing}`);
   return { trade, timeline, packFile, problems };
 }
 
-/** Runs the verifier that an auditor would run, against the chain. Answers what it said, and whether it accepted all. */
-function verifyProofs(chain: StackChain, files: readonly string[], keys: string): { valid: boolean; output: string } {
-  const rpc = `${chain.chain_id}=${chain.rpc_url}`;
+interface Verification {
+  readonly valid: boolean;
+  readonly output: string;
+}
+
+/** Runs the verifier that an auditor would run, against every chain. Answers what it said, and whether it accepted all. */
+function verifyProofs(stack: StackFile, files: readonly string[], keys: string): Verification {
   const result = spawnSync(
     process.execPath,
-    [join(REPOSITORY, 'cli/keystone.mjs'), 'verify', ...files, '--rpc', rpc, '--keys', keys],
+    [join(REPOSITORY, 'cli/keystone.mjs'), 'verify', ...files, ...rpcWords(stack), '--keys', keys],
     {
       cwd: REPOSITORY,
       encoding: 'utf8',
@@ -112,6 +96,11 @@ function verifyProofs(chain: StackChain, files: readonly string[], keys: string)
     },
   );
   return { valid: result.status === 0, output: `${result.stdout}${result.stderr}` };
+}
+
+/** One node per chain, as the verifier wants them. */
+function rpcWords(stack: StackFile, shown = ({ rpc_url }: StackChain): string => rpc_url): string[] {
+  return stack.chains.flatMap((chain) => ['--rpc', `${chain.chain_id}=${shown(chain)}`]);
 }
 
 /** The verdict of each pack, and every check that did not pass; the list of all checks is in the file. */
@@ -140,52 +129,29 @@ function prepareDirectory(runs: string): string {
   return directory;
 }
 
-function createContext(stack: StackFile): { context: TradeContext; close: () => void } {
-  const [chain] = stack.chains;
-  const [platformA, platformB] = stack.platforms;
-  if (chain === undefined || platformA === undefined || platformB === undefined) {
-    throw new Error('stack.json names no chain or fewer than two platforms');
-  }
-  const provider = createChainClient(chain);
-  const seller: Participant = {
-    slug: platformA.slug,
-    role: 'seller',
-    externalReference: 'seller-001',
-    name: 'Acme Securities',
-    api: createApiClient(stack, platformA),
-    wallet: createPartyWallet(chain, platformA, provider),
-  };
-  const buyer: Participant = {
-    slug: platformB.slug,
-    role: 'buyer',
-    externalReference: 'buyer-acct-042',
-    name: 'Beta Capital',
-    api: createApiClient(stack, platformB),
-    wallet: createPartyWallet(chain, platformB, provider),
-  };
-  return { context: { chain, seller, buyer, sinkUrl: stack.webhook_sink_url }, close: () => provider.destroy() };
-}
-
 async function main(): Promise<number> {
   const home = locateHome();
   const stack = readStackFile(home.file('stack.json'));
   const directory = prepareDirectory(home.runs);
-  const { context, close } = createContext(stack);
-  const participants = [context.seller, context.buyer];
+  const people = createPeople(stack);
+  const { context } = people;
+  const { seller, buyer } = context;
+  const participants = [seller, buyer];
+  const begins = stack.chains.length > 1 ? TRADES : TRADES.slice(0, 2);
+  if (begins.length < TRADES.length) print('note    one chain only: the trade across two chains is left out');
   print(
-    `\nTwo trades of ${BOND_QUANTITY} KBOND against ${CASH_QUANTITY} TUSDC between ${context.seller.slug} and ${context.buyer.slug}\n`,
+    `\n${begins.length} trades of ${BOND_QUANTITY} KBOND against ${CASH_QUANTITY} TUSDC between ${seller.slug} and ${buyer.slug}\n`,
   );
+  const times = (quantity: string, count: number): string => String(BigInt(quantity) * BigInt(count));
   await Promise.all([
-    context.seller.wallet.ensure('KBOND', String(BigInt(BOND_QUANTITY) * TRADES)),
-    context.buyer.wallet.ensure('TUSDC', String(BigInt(CASH_QUANTITY) * TRADES)),
+    seller.wallet.ensure('KBOND', times(BOND_QUANTITY, begins.length)),
+    buyer.wallet.ensure('TUSDC', times(CASH_QUANTITY, 2)),
+    ...stack.chains.slice(1).map(({ chain_id }) => buyer.walletOn(chain_id).ensure('TUSDC', CASH_QUANTITY)),
   ]);
-  const before = await readBalances(participants);
-  const results = await Promise.allSettled([
-    runTrade(context, proposeAndConfirm, stack, directory),
-    runTrade(context, instructAndMatch, stack, directory),
-  ]);
-  const after = await readBalances(participants);
-  close();
+  const before = await readBalances(participants, stack.chains);
+  const results = await Promise.allSettled(begins.map((begin) => runTrade(context, begin, stack, directory)));
+  const after = await readBalances(participants, stack.chains);
+  people.close();
 
   const outcomes = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const problems = [
@@ -204,12 +170,14 @@ async function main(): Promise<number> {
   print(renderBalances(before, after));
   if (outcomes.length > 0) {
     const files = outcomes.map(({ packFile }) => packFile);
-    const verified = verifyProofs(context.chain, files, home.file('trusted-keys.json'));
+    const verified = verifyProofs(stack, files, home.file('trusted-keys.json'));
     writeFileSync(join(directory, 'verification.txt'), verified.output);
     print(
       `Proofs, checked by \`keystone verify\` with the chain read again (all checks: ${join(directory, 'verification.txt')})`,
     );
     for (const line of summaryOf(verified.output)) print(`  ${line}`);
+    const last = outcomes.at(-1)?.packFile ?? '';
+    print(`  again: npx keystone verify ${last} ${rpcWords(stack, printableUrl).join(' ')}`);
     if (!verified.valid) problems.push('a proof did not verify');
   }
   for (const problem of problems) print(`FAILED  ${problem}`);

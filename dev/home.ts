@@ -42,8 +42,8 @@ export function createHome(): Home {
 }
 
 /** Forgets what the stack has stored, but keeps keys and credentials: scripts may hold them. Nothing may be running. */
-export function forgetData(home: Home, chainId: number): void {
-  for (const path of [home.data, home.file(`deployment-${chainId}.json`), home.file('stack.json')]) {
+export function forgetData(home: Home): void {
+  for (const path of [home.data, home.file('deployment.json'), home.file('stack.json')]) {
     rmSync(path, { recursive: true, force: true });
   }
   mkdirSync(home.data, { mode: 0o711 });

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { REPOSITORY } from './home.ts';
 import type { Launch } from './launch.ts';
 
-/** The two trades at once take 60 s at most, and the webhooks, the proofs and the verifier have limits of their own. Milliseconds. */
+/** The trades at once take 90 s at most, and the webhooks, the proofs and the verifier have limits of their own. Milliseconds. */
 const DEMO_LIMIT_MS = 240_000;
 
 /** Runs the demo as a program of its own, which knows nothing but `stack.json`. Answers its exit code. */
 export function runDemo(launch: Launch): Promise<number> {
-  launch.steps.say('demo    settling two trades');
+  launch.steps.say('demo    settling three trades, one of them across two chains');
   const child = spawn(process.execPath, [join(REPOSITORY, 'dev/demo.ts')], {
     cwd: REPOSITORY,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -17,16 +17,49 @@ export interface StackFile {
   };
   readonly chains: readonly StackChain[];
   readonly platforms: readonly StackPlatform[];
+  /** Key by which platform-a attests itself: the attester set `platform`, and half of `two-of-two`. */
+  readonly platform_oracle: { readonly address: string; readonly private_key: string };
   readonly operator: { readonly client_id: string; readonly client_secret: string };
   readonly webhook_sink_url: string;
+  /** The message relay and fault injector (dev/relay/README.md); null when the contracts are not ours to connect. */
+  readonly relay: { readonly url: string; readonly token: string } | null;
   readonly processes: readonly { readonly name: string; readonly pid: number }[];
 }
 
+/** The coordinator's chain is the first of the list. */
 export interface StackChain {
   readonly chain_id: number;
+  /** For people, for example `Sepolia (local)`. */
+  readonly name: string;
+  readonly kind: 'coordinator' | 'remote';
   readonly rpc_url: string;
-  readonly contracts: { readonly coordinator: string; readonly escrow: string; readonly registry: string };
-  readonly tokens: { readonly KBOND: string; readonly TUSDC: string };
+  readonly contracts: {
+    readonly escrow: string;
+    /** On the coordinator's chain. */
+    readonly coordinator?: string;
+    readonly registry?: string;
+    /** On every other chain. */
+    readonly gateway?: string;
+  };
+  readonly tokens: StackTokens;
+  /** Null when the contracts are not ours to connect (KEYSTONE_CHAINS). */
+  readonly layerzero: {
+    readonly endpoint_id: number;
+    readonly endpoint: string;
+    readonly message_library: string;
+  } | null;
+}
+
+/** Anybody may mint them. */
+export interface StackTokens {
+  /** ERC-20, 18 decimals. */
+  readonly KBOND: string;
+  /** ERC-20, 6 decimals. */
+  readonly TUSDC: string;
+  /** ERC-721. */
+  readonly KDEED: string;
+  /** ERC-1400. */
+  readonly KFUND: string;
 }
 
 export interface StackPlatform {
@@ -41,6 +74,12 @@ export function writePrivateJson(file: string, content: unknown): void {
   const unfinished = `${file}.new`;
   writeFileSync(unfinished, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   renameSync(unfinished, file);
+}
+
+/** The address of a node for people to read: one that is not on this machine may hold a key. */
+export function printableUrl(chain: Pick<StackChain, 'chain_id' | 'rpc_url'>): string {
+  const { hostname } = new URL(chain.rpc_url);
+  return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) ? chain.rpc_url : `$RPC_URL_${chain.chain_id}`;
 }
 
 /** @throws Error that says how to get the file. */

@@ -133,24 +133,43 @@ function useExternalTemporal(launch: Launch, target: Omit<TemporalPart, 'uiUrl'>
 
 export interface ChainPart {
   readonly chainId: number;
+  /** For people. */
+  readonly name: string;
   readonly rpcUrl: string;
-  /** True for the chain that we started ourselves, where accounts can be funded at will. */
+  /** True for a chain that we started ourselves, where accounts can be funded at will. */
   readonly embedded: boolean;
+  readonly logFile: string;
 }
 
-export async function startChain(launch: Launch, chainId: number): Promise<ChainPart> {
-  const external = variable(launch, `RPC_URL_${chainId}`);
+/** What the test networks with these ids are called. */
+const CHAIN_NAMES: Readonly<Record<number, string>> = { 11_155_111: 'Sepolia', 43_113: 'Fuji' };
+
+export interface WantedChain {
+  readonly chainId: number;
+  /** Position among the chains of the stack; 0 is the coordinator's. */
+  readonly index: number;
+  /** Node that KEYSTONE_CHAINS names. */
+  readonly configuredUrl: string | undefined;
+}
+
+export async function startChain(launch: Launch, wanted: WantedChain): Promise<ChainPart> {
+  const { chainId } = wanted;
+  const name = CHAIN_NAMES[chainId] ?? `chain ${chainId}`;
+  // The coordinator's chain keeps the name that it had when it was the only one.
+  const process = wanted.index === 0 ? 'anvil' : `anvil-${chainId}`;
+  const logFile = launch.home.log(process);
+  const external = variable(launch, `RPC_URL_${chainId}`) ?? wanted.configuredUrl;
   if (external !== undefined) {
     // The address may hold a key, so it is not printed.
-    launch.steps.say(`ok      EVM: chain ${chainId} at RPC_URL_${chainId}`);
-    return { chainId, rpcUrl: external, embedded: false };
+    launch.steps.say(`ok      EVM: chain ${chainId}, a node that is running already`);
+    return { chainId, name, rpcUrl: external, embedded: false, logFile };
   }
-  const logFile = launch.home.log('anvil');
   const hint = `set RPC_URL_${chainId} to a node of yours, or \`npm start -- --fresh\``;
-  return launch.steps.run('EVM (anvil)', { logFile, hint }, async (step) => {
-    const port = await findPort(PREFERRED_PORTS.chain);
-    const server = await launch.supervisor.start('anvil', () =>
+  return launch.steps.run(`EVM (anvil) as ${name}`, { logFile, hint }, async (step) => {
+    const port = await findPort(PREFERRED_PORTS.chain + wanted.index);
+    const server = await launch.supervisor.start(process, () =>
       startAnvil({
+        name: process,
         port,
         chainId,
         stateFile: join(launch.home.data, `chain-${chainId}.json`),
@@ -160,6 +179,6 @@ export async function startChain(launch: Launch, chainId: number): Promise<Chain
       }),
     );
     step.result(`chain ${chainId} at ${server.url}`);
-    return { chainId, rpcUrl: server.url, embedded: true };
+    return { chainId, name: `${name} (local)`, rpcUrl: server.url, embedded: true, logFile };
   });
 }

@@ -4,13 +4,14 @@ import { Connection } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { Wallet } from 'ethers';
 
+import type { ChainConfiguration } from '../domain/configuration.ts';
 import { parseTrustedKeys, signingKeyFromSeed, type TrustedDeployment, trustedKeysFile } from '../keystone/keys.ts';
 import { REPOSITORY } from './home.ts';
 import { answersAt, type Launch, startNodeService, variable } from './launch.ts';
 import { findPort } from './ports.ts';
 import { randomHex, randomPrivateKey, randomWebhookSecret } from './secrets.ts';
 import { OPERATOR_SCOPES, PLATFORM_SCOPES, seedPlatforms } from './seed-platforms.ts';
-import type { ContractsPart } from './stack-contracts.ts';
+import { chainsVariable, type ContractsPart } from './stack-contracts.ts';
 import type { StackPlatform } from './stack-file.ts';
 import { writePrivateJson } from './stack-file.ts';
 import type { DatabaseUrls, TemporalPart } from './stack-infrastructure.ts';
@@ -196,7 +197,8 @@ export function startApi(launch: Launch, application: Application): Promise<stri
         PORT: String(port),
         PUBLIC_URL: url,
         DATABASE_URL: application.database.api,
-        KEYSTONE_CHAINS: JSON.stringify([application.contracts.configuration]),
+        KEYSTONE_CHAINS: chainsVariable(application.contracts),
+        TEMPLATE_FEES: templateFees(launch, application.contracts),
         OIDC_ISSUER: application.issuer.issuer,
         OIDC_JWKS_URL: application.issuer.jwksUrl,
         OIDC_AUDIENCE: application.issuer.audience,
@@ -223,12 +225,14 @@ export function startWorker(launch: Launch, application: Application): Promise<v
       entry: 'worker.ts',
       environment: {
         DATABASE_URL: application.database.worker,
-        KEYSTONE_CHAINS: JSON.stringify([contracts.configuration]),
+        KEYSTONE_CHAINS: chainsVariable(contracts),
         TEMPORAL_ADDRESS: temporal.address,
         TEMPORAL_NAMESPACE: temporal.namespace,
         TEMPORAL_TASK_QUEUE: temporal.taskQueue,
         ENGINE_PRIVATE_KEY: contracts.keys.engine.privateKey,
-        ATTESTER_PRIVATE_KEY: contracts.keys.attester.privateKey,
+        ORACLE_PRIVATE_KEY: contracts.keys.oracle.privateKey,
+        RELAYER_PRIVATE_KEY: contracts.keys.relayer.privateKey,
+        ...MESSAGE_PATIENCE,
         KEYSTONE_SIGNING_KEY_FILE: launch.secrets.file(SIGNING_SEED),
         WEBHOOK_ALLOWED_PRIVATE_RANGES: LOOPBACK_RANGES,
         WORKFLOW_BUNDLE_FILE: application.workflowBundle,
@@ -246,25 +250,43 @@ export function startWorker(launch: Launch, application: Application): Promise<v
  * back. Measured once, at twenty settlements at once: peak 308 MiB instead of 452, at about the same speed. The second limit is only a ceiling.
  */
 const WORKER_HEAP = '--max-semi-space-size=4 --max-old-space-size=384';
+/** Seconds. Local messages take some five; one that a test's relay dropped for good is sent again while the test still looks. */
+const MESSAGE_PATIENCE = { MESSAGE_OVERDUE_SECONDS: '30', MESSAGE_RESEND_SECONDS: '60' } as const;
 const SIGNING_SEED = 'signing-seed';
-/** Earlier deployments that stay pinned. */
-const KEPT_DEPLOYMENTS = 50;
+/** Earlier deployments that stay pinned, counted by chain. */
+const KEPT_DEPLOYMENTS = 100;
 
 function signingSeed(launch: Launch): string {
   return launch.secrets.get(SIGNING_SEED, randomHex);
 }
 
+/**
+ * A fee to look at: the template of the third trade takes one, a tenth of a percent of the payment, which goes to the account that deployed the coordinator.
+ * TEMPLATE_FEES replaces it, `{}` for none.
+ */
+function templateFees(launch: Launch, contracts: ContractsPart): string {
+  const fee = { basis_points: 10, recipient: contracts.keys.deployers[0]?.address };
+  return variable(launch, 'TEMPLATE_FEES') ?? JSON.stringify({ 'dvp-crosschain': fee });
+}
+
 /** `.keystone/trusted-keys.json`: what `keystone verify` pins. */
 export function writeTrustedKeys(launch: Launch, contracts: ContractsPart): void {
   const key = signingKeyFromSeed(signingSeed(launch));
-  const { chain_id, coordinator, registry, escrow } = contracts.configuration;
   const pinned = { kid: key.kid, public_key_b64: key.public_key_b64, name: 'Keystone, local development' };
   const file = launch.home.file('trusted-keys.json');
-  const current = { chain_id: `eip155:${chain_id}`, coordinator, registry, escrow };
-  const earlier = earlierDeployments(file).filter(
-    (deployment) => deployment.coordinator !== coordinator.toLowerCase() || deployment.chain_id !== current.chain_id,
-  );
-  writePrivateJson(file, trustedKeysFile([pinned], [...earlier, current]));
+  const current = contracts.chains.map(({ configuration }) => pinnedContracts(configuration));
+  const known = new Set(current.map((deployment) => JSON.stringify(deployment)));
+  const earlier = earlierDeployments(file).filter((deployment) => !known.has(JSON.stringify(deployment)));
+  writePrivateJson(file, trustedKeysFile([pinned], [...earlier, ...current]));
+}
+
+/** In lower case and in this order, as they are read back. */
+function pinnedContracts(chain: ChainConfiguration): TrustedDeployment {
+  const pinned = { chain_id: `eip155:${chain.chain_id}` };
+  const escrow = chain.escrow.toLowerCase();
+  if (chain.kind === 'remote') return { ...pinned, gateway: chain.gateway.toLowerCase(), escrow };
+  const { coordinator, registry } = chain;
+  return { ...pinned, coordinator: coordinator.toLowerCase(), registry: registry.toLowerCase(), escrow };
 }
 
 /** Contracts of earlier starts stay pinned: proofs of what settled on them are as good as they were. */

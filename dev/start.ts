@@ -9,13 +9,14 @@ import { isAlive } from './processes.ts';
 import { runDemo } from './run-demo.ts';
 import { createSecretStore } from './secrets.ts';
 import { startStack } from './stack.ts';
+import { printableUrl } from './stack-file.ts';
 import { createSteps, StepFailed, type Steps } from './steps.ts';
 import { createSupervisor } from './supervisor.ts';
 
 /**
- * `npm start`: the whole stack on this machine, then two trades that settle on it. Stays up until Ctrl-C.
+ * `npm start`: the whole stack on this machine, then three trades that settle on it, one of them across two chains. Stays up until Ctrl-C.
  *
- *   --once      stop after the demo; exit 0 only if both trades finalised and both proofs verified
+ *   --once      stop after the demo; exit 0 only if all trades finalised and all proofs verified
  *   --fresh     forget the data of earlier starts (keys and credentials stay)
  *   --no-demo   do not settle anything
  */
@@ -27,7 +28,6 @@ const OPTIONS = {
 } as const;
 
 const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
-const CHAIN_ID = 11_155_111;
 
 type Arguments = ReturnType<typeof readArguments>;
 
@@ -66,7 +66,7 @@ async function main(): Promise<number> {
 async function launchAndWait(home: Home, steps: Steps, values: Arguments, stop: StopRequest): Promise<number> {
   const launch = await prepare(home, steps, values);
   try {
-    const work = startStack(launch, CHAIN_ID).then((stack) =>
+    const work = startStack(launch).then((stack) =>
       values['no-demo'] ? { stack, demoExit: EXIT.ok } : runDemo(launch).then((demoExit) => ({ stack, demoExit })),
     );
     const outcome = await Promise.race([work, stop.requested]);
@@ -112,7 +112,7 @@ async function prepare(home: Home, steps: Steps, values: Arguments): Promise<Lau
     environment: process.env,
   };
   if (values.fresh) {
-    forgetData(home, CHAIN_ID);
+    forgetData(home);
     steps.say('note    the data of earlier starts is forgotten');
     if (variable(launch, 'DATABASE_URL') !== undefined)
       steps.say('note    the database of DATABASE_URL is left as it is');
@@ -142,6 +142,8 @@ function printAddresses(steps: Steps, stack: Awaited<ReturnType<typeof startStac
     ['tokens', stack.token_url],
     ['Temporal UI', stack.temporal.ui_url],
     ['webhook sink', `${stack.webhook_sink_url}/hooks/platform-a`],
+    ...stack.chains.map((chain) => [chain.name, `${printableUrl(chain)} (chain ${chain.chain_id})`]),
+    ...(stack.relay === null ? [] : [['message relay', `${stack.relay.url}/packets`]]),
     ['for scripts', home.file('stack.json')],
     ['logs', home.logs],
   ];
