@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import { apiConfigurationSchema, workerConfigurationSchema } from '../domain/configuration.ts';
+import { apiConfigurationSchema, SIGNER_ROLES, workerConfigurationSchema } from '../domain/configuration.ts';
 import { createTestDatabase } from '../test/support/database.ts';
 import { getTestServers } from '../test/support/servers.ts';
 import { readSecretFiles, SECRET_VARIABLES } from './secret-files.ts';
@@ -63,6 +63,11 @@ describe('docker-compose.yml', () => {
     const missing = schema.safeParse({}).error?.issues.map((issue) => String(issue.path[0])) ?? [];
     expect(missing.length).toBeGreaterThan(0);
     expect(missing.filter((variable) => !given.has(variable))).toEqual([]);
+  });
+
+  it('gives the worker a key for each of its accounts, and for nothing else', () => {
+    const keys = [...service('worker').matchAll(/^ {6}([A-Z]+)_PRIVATE_KEY_FILE:/gm)].map((match) => match[1]);
+    expect(keys.toSorted()).toEqual(SIGNER_ROLES.map((role) => role.toUpperCase()).toSorted());
   });
 
   it('copies into the image every folder that API and worker are made of', () => {

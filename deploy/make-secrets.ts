@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 const DEFAULT_FOLDER = fileURLToPath(new URL('../.keystone/deploy/', import.meta.url));
 const YOURS = [
   'engine-private-key',
-  'attester-private-key',
+  'oracle-private-key',
+  'relayer-private-key',
   'chains.json',
   'lseg-api-key',
   'lseg-api-secret',
