@@ -25,7 +25,7 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         AttesterSet[] initialSets;
     }
 
-    /// @dev One slot per settlement. The threshold is a copy of its set's, which cannot change: attesting then reads no set.
+    /// @dev One slot. The threshold is a copy of the set's, which cannot change: attesting then reads no set.
     struct Parties {
         uint32 setNumber;
         uint8 threshold;
@@ -33,11 +33,28 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         uint16 cleared;
     }
 
-    struct StoredSet {
+    /// @dev What the creation of a settlement reads of a set, in one slot. Sets are numbered from one; zero is no set.
+    struct SetHead {
+        uint32 number;
         uint64 activeFrom;
         uint8 threshold;
         bool closed;
+    }
+
+    /// @dev What everything after it reads, by the number that a settlement keeps. Both `closed` are written together.
+    struct SetBody {
+        bool closed;
+        bytes32 attesterSet;
         address[] attesters;
+    }
+
+    /// @dev Whoever speaks, about one settlement: what is the same for all of its parties.
+    struct Speaker {
+        bytes32 settlementId;
+        address attester;
+        uint40 issuedAt;
+        uint256 position;
+        uint256 threshold;
     }
 
     /// @notice Type of a signed attestation (EIP-712).
@@ -61,10 +78,9 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
 
     mapping(bytes32 settlementId => Parties) private _parties;
     mapping(bytes32 settlementId => mapping(bytes32 partyHash => PartyRecord)) private _records;
-    /// @dev Sets are numbered from one; zero is no set.
-    mapping(uint32 setNumber => StoredSet) private _sets;
+    mapping(bytes32 attesterSet => SetHead) private _heads;
+    mapping(uint32 setNumber => SetBody) private _bodies;
     uint32 private _setCount;
-    mapping(bytes32 attesterSet => uint32) private _setNumbers;
     /// @dev Position of an attester in a set plus one; zero when it does not belong to it, or no longer.
     mapping(uint32 setNumber => mapping(address attester => uint256)) private _positions;
     mapping(address attester => uint32[]) private _setsOfAttester;
@@ -82,7 +98,9 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
 
     /// @inheritdoc IComplianceRegistry
     function attest(bytes32 settlementId, bytes32 partyHash, ComplianceStatus status, bytes32 referenceHash) external {
-        _record(Attestation(settlementId, partyHash, status, referenceHash), msg.sender, 0);
+        Parties storage parties = _parties[settlementId];
+        int256 change = _speak(_speaker(settlementId, msg.sender, 0, parties), partyHash, status, referenceHash);
+        _count(parties, change);
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -100,7 +118,9 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
     ) external {
         bytes32 structHash = keccak256(abi.encode(ATTESTATION_TYPEHASH, attestation, issuedAt, deadline));
         _requireSigned(structHash, issuedAt, deadline, attester, signature);
-        _record(attestation, attester, issuedAt);
+        Parties storage parties = _parties[attestation.settlementId];
+        Speaker memory speaker = _speaker(attestation.settlementId, attester, issuedAt, parties);
+        _count(parties, _speak(speaker, attestation.partyHash, attestation.status, attestation.referenceHash));
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -126,18 +146,14 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         if (msg.sender != coordinator) revert CallerNotCoordinator(msg.sender);
         uint256 count = partyHashes.length;
         if (count == 0 || count > MAX_PARTIES) revert InvalidPartyCount(count, MAX_PARTIES);
-        Parties storage parties = _parties[settlementId];
-        if (parties.count != 0) revert PartiesAlreadyRegistered(settlementId);
+        if (_parties[settlementId].count != 0) revert PartiesAlreadyRegistered(settlementId);
 
-        uint32 setNumber = _setNumbers[attesterSet];
-        if (setNumber == 0) revert AttesterSetNotUsable(attesterSet);
-        StoredSet storage set = _sets[setNumber];
-        if (set.closed || set.activeFrom > block.timestamp) revert AttesterSetNotUsable(attesterSet);
-
-        parties.setNumber = setNumber;
-        parties.threshold = set.threshold;
+        SetHead memory head = _heads[attesterSet];
+        if (head.number == 0 || head.closed || head.activeFrom > block.timestamp) {
+            revert AttesterSetNotUsable(attesterSet);
+        }
         // casting to uint16 is safe: count <= MAX_PARTIES = 32
-        parties.count = uint16(count);
+        _parties[settlementId] = Parties(head.number, head.threshold, uint16(count), 0);
         mapping(bytes32 => PartyRecord) storage records = _records[settlementId];
         for (uint256 i; i < count; ++i) {
             bytes32 partyHash = partyHashes[i];
@@ -161,7 +177,9 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         if (setNumbers.length == 0 || isDisabled[attester]) revert NotAnActiveAttester(attester);
         isDisabled[attester] = true;
         for (uint256 i; i < setNumbers.length; ++i) {
-            _sets[setNumbers[i]].closed = true;
+            SetBody storage body = _bodies[setNumbers[i]];
+            body.closed = true;
+            _heads[body.attesterSet].closed = true;
             delete _positions[setNumbers[i]][attester];
         }
         emit AttesterDisabled(attester);
@@ -169,14 +187,13 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
 
     /// @inheritdoc IComplianceRegistry
     function isCleared(bytes32 settlementId, bytes32 partyHash) external view returns (bool) {
-        return _records[settlementId][partyHash].isCleared() && !_sets[_parties[settlementId].setNumber].closed;
+        return _records[settlementId][partyHash].isCleared() && !_bodies[_parties[settlementId].setNumber].closed;
     }
 
     /// @inheritdoc IComplianceRegistry
     function areAllPartiesCleared(bytes32 settlementId) external view returns (bool) {
-        Parties storage parties = _parties[settlementId];
-        uint256 count = parties.count;
-        return count != 0 && parties.cleared == count && !_sets[parties.setNumber].closed;
+        Parties memory parties = _parties[settlementId];
+        return parties.count != 0 && parties.cleared == parties.count && !_bodies[parties.setNumber].closed;
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -205,10 +222,8 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
         view
         returns (AttesterSet memory set, uint64 activeFrom, bool closed)
     {
-        uint32 setNumber = _setNumbers[attesterSet];
-        if (setNumber == 0) return (set, 0, false);
-        StoredSet storage stored = _sets[setNumber];
-        return (AttesterSet(stored.attesters, stored.threshold), stored.activeFrom, stored.closed);
+        SetHead memory head = _heads[attesterSet];
+        return (AttesterSet(_bodies[head.number].attesters, head.threshold), head.activeFrom, head.closed);
     }
 
     /// @inheritdoc IComplianceRegistry
@@ -219,45 +234,63 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
     function _recordAll(Attestation[] calldata attestations, address attester, uint40 issuedAt) private {
         uint256 size = attestations.length;
         if (size == 0 || size > MAX_BATCH) revert InvalidBatchSize(size, MAX_BATCH);
-        for (uint256 i; i < size; ++i) {
-            _record(attestations[i], attester, issuedAt);
+        uint256 next;
+        while (next < size) {
+            next = _recordRun(attestations, next, attester, issuedAt);
         }
     }
 
-    /// @dev `issuedAt` zero means a direct call, which is dated now, or one second after the attester's last word: several in one block all count.
-    function _record(Attestation memory attestation, address attester, uint40 issuedAt) private {
-        issuedAt = _update(attestation.settlementId, attestation.partyHash, attestation.status, attester, issuedAt);
-        emit Attested(
-            attestation.settlementId,
-            attestation.partyHash,
-            attester,
-            uint8(attestation.status),
-            attestation.referenceHash,
-            issuedAt
-        );
+    /// @dev Records attestations from `start` on for as long as they concern the same settlement, whose slot is read and written once.
+    function _recordRun(Attestation[] calldata attestations, uint256 start, address attester, uint40 issuedAt)
+        private
+        returns (uint256 next)
+    {
+        bytes32 id = attestations[start].settlementId;
+        Parties storage parties = _parties[id];
+        Speaker memory speaker = _speaker(id, attester, issuedAt, parties);
+        int256 change;
+        for (next = start; next < attestations.length; ++next) {
+            Attestation calldata attestation = attestations[next];
+            if (attestation.settlementId != id) break;
+            change += _speak(speaker, attestation.partyHash, attestation.status, attestation.referenceHash);
+        }
+        _count(parties, change);
     }
 
-    /// @dev Keeps the party's latest words and the settlement's count of cleared parties.
-    /// @return The date under which the word is on record.
-    function _update(bytes32 id, bytes32 partyHash, ComplianceStatus status, address attester, uint40 issuedAt)
+    /// @dev Puts one word on record.
+    /// @return change By how much the number of cleared parties changes: one, zero or minus one.
+    function _speak(Speaker memory speaker, bytes32 partyHash, ComplianceStatus status, bytes32 referenceHash)
         private
-        returns (uint40)
+        returns (int256 change)
     {
-        Parties storage stored = _parties[id];
-        Parties memory parties = stored;
-        mapping(bytes32 => PartyRecord) storage records = _records[id];
-        PartyRecord record = records[partyHash];
+        bytes32 id = speaker.settlementId;
+        PartyRecord record = _records[id][partyHash];
         if (!record.isRegistered()) revert PartyNotRegistered(id, partyHash);
-        uint256 position = _positions[parties.setNumber][attester];
-        if (position == 0) revert NotAnAttester(id, attester);
+        if (speaker.position == 0) revert NotAnAttester(id, speaker.attester);
         if (status == ComplianceStatus.None) revert InvalidStatus(id, partyHash);
 
-        issuedAt = _dated(record, --position, issuedAt);
-        PartyRecord updated = record.withWord(position, status, issuedAt, parties.threshold);
-        records[partyHash] = updated;
-        if (updated.isCleared() && !record.isCleared()) stored.cleared = parties.cleared + 1;
-        if (!updated.isCleared() && record.isCleared()) stored.cleared = parties.cleared - 1;
-        return issuedAt;
+        uint256 position = speaker.position - 1;
+        uint40 issuedAt = _dated(record, position, speaker.issuedAt);
+        PartyRecord updated = record.withWord(position, status, issuedAt, speaker.threshold);
+        _records[id][partyHash] = updated;
+        emit Attested(id, partyHash, speaker.attester, uint8(status), referenceHash, issuedAt);
+        if (updated.isCleared() == record.isCleared()) return 0;
+        return updated.isCleared() ? int256(1) : int256(-1);
+    }
+
+    /// @dev casting is safe: the number of cleared parties lies between zero and MAX_PARTIES = 32
+    function _count(Parties storage parties, int256 change) private {
+        if (change != 0) parties.cleared = uint16(uint256(int256(uint256(parties.cleared)) + change));
+    }
+
+    /// @param issuedAt Zero means a direct call, which is dated now, or one second after the attester's last word: several in one block all count.
+    function _speaker(bytes32 id, address attester, uint40 issuedAt, Parties storage parties)
+        private
+        view
+        returns (Speaker memory)
+    {
+        uint256 position = _positions[parties.setNumber][attester];
+        return Speaker(id, attester, issuedAt, position, parties.threshold);
     }
 
     function _requireSigned(
@@ -284,13 +317,13 @@ contract ComplianceRegistry is IComplianceRegistry, AccessControl, EIP712 {
     function _addSet(AttesterSet memory set, uint64 activeFrom) private returns (bytes32 attesterSet) {
         uint256 count = set.attesters.length;
         attesterSet = attesterSetId(set);
-        if (_setNumbers[attesterSet] != 0) revert AttesterSetAlreadyRegistered(attesterSet);
+        if (_heads[attesterSet].number != 0) revert AttesterSetAlreadyRegistered(attesterSet);
         if (count == 0 || count > MAX_ATTESTERS || set.threshold == 0 || set.threshold > count) {
             revert InvalidAttesterSet(attesterSet);
         }
         uint32 setNumber = ++_setCount;
-        _sets[setNumber] = StoredSet(activeFrom, set.threshold, false, set.attesters);
-        _setNumbers[attesterSet] = setNumber;
+        _heads[attesterSet] = SetHead(setNumber, activeFrom, set.threshold, false);
+        _bodies[setNumber] = SetBody(false, attesterSet, set.attesters);
 
         address previous;
         for (uint256 i; i < count; ++i) {

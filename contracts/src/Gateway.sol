@@ -133,7 +133,11 @@ contract Gateway is IGateway, MessagingBase, AccessControl, Pausable {
     /// @inheritdoc IGate
     /// @dev From the deadline on also without a decision, as long as a leg is missing: this chain can then never become PREPARED, so that the
     /// coordinator can never decide EXECUTE.
-    function claimRefund(bytes32 settlementId, bytes32 termsHash) external onlyEscrow returns (uint256 legBits) {
+    function claimRefund(bytes32 settlementId, bytes32 termsHash, uint256 wantedBits)
+        external
+        onlyEscrow
+        returns (uint256 legBits)
+    {
         RemoteSettlement storage settlement = _underTerms(settlementId, termsHash);
         uint8 phase = settlement.phase;
         if (phase == RemotePhase.OPEN && block.timestamp >= settlement.deadline) {
@@ -141,9 +145,11 @@ contract Gateway is IGateway, MessagingBase, AccessControl, Pausable {
         } else if (phase != RemotePhase.ROLLED_BACK) {
             revert RefundNotAvailable(settlementId, phase);
         }
-        legBits = settlement.depositedBits & ~settlement.refundedBits;
-        if (legBits == 0) revert NothingToRefund(settlementId);
-        settlement.refundedBits = settlement.depositedBits;
+        // casting to uint8 is safe: a narrower selection of bits that fit
+        uint8 claimed = settlement.depositedBits & ~settlement.refundedBits & uint8(wantedBits);
+        if (claimed == 0) revert NothingToRefund(settlementId);
+        settlement.refundedBits |= claimed;
+        return claimed;
     }
 
     /// @inheritdoc IGate

@@ -118,7 +118,11 @@ contract KeystoneEscrow is IKeystoneEscrow, ReentrancyGuardTransient, EIP712 {
     /// @inheritdoc IKeystoneEscrow
     function refund(CreateParams calldata terms, Opening[] calldata openings) external nonReentrant {
         _requireOnePerLeg(terms, openings);
-        uint256 legBits = gate.claimRefund(terms.settlementId, _hash(terms));
+        uint256 wantedBits;
+        for (uint256 i; i < openings.length; ++i) {
+            if (openings[i].wallet != address(0)) wantedBits |= 1 << i;
+        }
+        uint256 legBits = gate.claimRefund(terms.settlementId, _hash(terms), wantedBits);
         for (uint256 i; i < terms.legs.length; ++i) {
             if ((legBits >> i) & 1 != 0) _refund(terms, i, openings[i]);
         }

@@ -8,8 +8,10 @@ import { IComplianceRegistry } from "./interfaces/IComplianceRegistry.sol";
 import { IGate } from "./interfaces/IGate.sol";
 import { IKeystoneEscrow } from "./interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "./interfaces/ISettlementCoordinator.sol";
+import { SettlementRecord, SettlementRecordLibrary } from "./libraries/SettlementRecord.sol";
 import { TermsLibrary } from "./libraries/TermsLibrary.sol";
 import { TermsRules } from "./libraries/TermsRules.sol";
+import { TransitionRules } from "./libraries/TransitionRules.sol";
 import { MessageCodec, MessageKind } from "./messaging/MessageCodec.sol";
 import { MessagingBase } from "./messaging/MessagingBase.sol";
 import { RemoteChains } from "./messaging/RemoteChains.sol";
@@ -22,6 +24,11 @@ import { CreateParams, Leg, Opening, Settlement, SettlementState } from "./types
 /// EXECUTE when every leg of this chain is in and every other chain of the settlement has voted PREPARED.
 contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     using TermsLibrary for CreateParams;
+
+    struct StoredSettlement {
+        bytes32 termsHash;
+        SettlementRecord record;
+    }
 
     /// @notice The holders of the roles at deployment.
     struct Roles {
@@ -38,13 +45,6 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     /// @notice May stop creation and deposits.
     bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
 
-    /// @dev All edges, eight bits for each state they leave from, INSTRUCTED in the lowest byte:
-    /// 0: 1 6 7 | 1: 2 6 7 | 2: 3 6 7 | 3: 4 6 7 | 4: 5 | 5, 6, 7: none.
-    /// The lifecycle's own table: a settlement leaves 0 within the creating transaction, so 0 to 6 and 7 happen only before it is here.
-    uint64 private constant EDGES = 0x00_00_00_20_D0_C8_C4_C2;
-    /// @dev The states that the engine may propose: 2, 3 and 6.
-    uint256 private constant PROPOSABLE = 0x4C;
-
     /// @notice Where attestations are kept.
     IComplianceRegistry public immutable registry;
     /// @notice The escrow on this chain.
@@ -55,7 +55,7 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     /// time out. Votes count strictly before that.
     uint64 public immutable messageGrace;
 
-    mapping(bytes32 settlementId => Settlement) private _settlements;
+    mapping(bytes32 settlementId => StoredSettlement) private _settlements;
 
     modifier onlyEscrow() {
         if (msg.sender != address(escrow)) revert CallerNotEscrow(msg.sender);
@@ -92,22 +92,15 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     /// @inheritdoc ISettlementCoordinator
     function createSettlement(CreateParams calldata terms) external onlyRole(CREATOR_ROLE) whenNotPaused {
         bytes32 id = terms.settlementId;
-        if (_settlements[id].deadline != 0) revert SettlementAlreadyExists(id);
+        StoredSettlement storage settlement = _settlements[id];
+        if (settlement.record.exists()) revert SettlementAlreadyExists(id);
 
-        (uint32 homeLegBits, uint16 remoteChainBits) = _check(terms);
+        (uint8 homeLegBits, uint16 remoteChainBits) = _check(terms);
         bytes32 termsHash = hashTerms(terms);
-        _settlements[id] = Settlement({
-            termsHash: termsHash,
-            state: SettlementState.COMPLIANCE_CHECKING,
-            deadline: terms.deadline,
-            homeLegBits: homeLegBits,
-            depositedBits: 0,
-            refundedBits: 0,
-            remoteChainBits: remoteChainBits,
-            preparedBits: 0,
-            executedBits: 0,
-            homeExecuted: false
-        });
+        settlement.termsHash = termsHash;
+        settlement.record = SettlementRecordLibrary.created(
+            SettlementState.COMPLIANCE_CHECKING, terms.deadline, homeLegBits, remoteChainBits
+        );
         emit SettlementCreated(id, termsHash);
         emit StateTransition(id, SettlementState.INSTRUCTED, SettlementState.COMPLIANCE_CHECKING, termsHash);
 
@@ -116,37 +109,36 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
 
     /// @inheritdoc ISettlementCoordinator
     function transition(bytes32 settlementId, uint8 targetState, bytes32 evidenceHash) external onlyRole(ENGINE_ROLE) {
-        Settlement storage settlement = _existing(settlementId);
-        if (targetState > SettlementState.TIMED_OUT || (PROPOSABLE >> targetState) & 1 == 0) {
-            revert StateNotProposable(settlementId, targetState);
-        }
+        SettlementRecord record = _existing(settlementId);
+        if (!TransitionRules.isProposable(targetState)) revert StateNotProposable(settlementId, targetState);
         if (targetState != SettlementState.ROLLED_BACK) {
             // Asked first, so that a late proposal is told that the settlement moved on, not that its gate is closed.
-            _requireEdge(settlementId, settlement.state, targetState);
+            _requireEdge(settlementId, record.state(), targetState);
             if (targetState == SettlementState.AWAITING_DEPOSITS && evidenceHash == 0) {
                 revert ZeroDecisionDigest(settlementId);
             }
-            _requireOpenGate(settlementId, settlement);
+            _requireOpenGate(settlementId, record);
         }
-        _enter(settlementId, settlement, targetState, evidenceHash);
+        _settlements[settlementId].record = _enter(settlementId, record, targetState, evidenceHash);
     }
 
     /// @inheritdoc ISettlementCoordinator
     function advance(bytes32 settlementId, bytes32 decisionDigest) external onlyRole(ENGINE_ROLE) {
-        Settlement storage settlement = _existing(settlementId);
-        _requireEdge(settlementId, settlement.state, SettlementState.COMPLIANCE_CLEARED);
+        SettlementRecord record = _existing(settlementId);
+        _requireEdge(settlementId, record.state(), SettlementState.COMPLIANCE_CLEARED);
         if (decisionDigest == 0) revert ZeroDecisionDigest(settlementId);
-        _requireOpenGate(settlementId, settlement);
-        _enter(settlementId, settlement, SettlementState.COMPLIANCE_CLEARED, 0);
-        _enter(settlementId, settlement, SettlementState.AWAITING_DEPOSITS, decisionDigest);
+        _requireOpenGate(settlementId, record);
+        record = _enter(settlementId, record, SettlementState.COMPLIANCE_CLEARED, 0);
+        _settlements[settlementId].record =
+            _enter(settlementId, record, SettlementState.AWAITING_DEPOSITS, decisionDigest);
     }
 
     /// @inheritdoc ISettlementCoordinator
     function timeout(bytes32 settlementId) external {
-        Settlement storage settlement = _existing(settlementId);
-        uint256 dueAt = _timeoutDueAt(settlement);
+        SettlementRecord record = _existing(settlementId);
+        uint256 dueAt = _timeoutDueAt(record);
         if (block.timestamp < dueAt) revert TimeoutNotDue(settlementId, dueAt);
-        _timeOut(settlementId, settlement);
+        _settlements[settlementId].record = _timeOut(settlementId, record);
     }
 
     /// @inheritdoc ISettlementCoordinator
@@ -157,17 +149,19 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     /// @inheritdoc ISettlementCoordinator
     function sendOpen(CreateParams calldata terms, uint64 remoteChainId) external payable {
         bytes32 id = terms.settlementId;
-        Settlement storage settlement = _underTerms(id, hashTerms(terms));
-        if (settlement.state != SettlementState.AWAITING_DEPOSITS) revert NothingToSend(id, settlement.state);
-        RemoteChain memory chain = _chainOfSettlement(id, settlement, remoteChainId);
+        SettlementRecord record = _underTerms(id, hashTerms(terms));
+        if (record.state() != SettlementState.AWAITING_DEPOSITS) revert NothingToSend(id, record.state());
+        RemoteChain memory chain = _chainOfSettlement(id, record, remoteChainId);
         _send(id, remoteChainId, chain.endpointId, MessageKind.OPEN, _openMessage(terms, remoteChainId));
     }
 
     /// @inheritdoc ISettlementCoordinator
     function sendDecision(bytes32 settlementId, uint64 remoteChainId) external payable {
-        Settlement storage settlement = _existing(settlementId);
-        RemoteChain memory chain = _chainOfSettlement(settlementId, settlement, remoteChainId);
-        uint8 kind = _decisionOf(settlementId, settlement.state);
+        SettlementRecord record = _existing(settlementId);
+        RemoteChain memory chain = _chainOfSettlement(settlementId, record, remoteChainId);
+        uint8 state = record.state();
+        if (state < SettlementState.EXECUTING_SWAP) revert NothingToSend(settlementId, state);
+        uint8 kind = state <= SettlementState.FINALIZED ? MessageKind.EXECUTE : MessageKind.ROLLBACK;
         _send(settlementId, remoteChainId, chain.endpointId, kind, MessageCodec.encode(kind, settlementId));
     }
 
@@ -188,36 +182,32 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         whenNotPaused
         returns (bool executeNow)
     {
-        Settlement storage settlement = _underTerms(settlementId, termsHash);
-        if (settlement.state != SettlementState.AWAITING_DEPOSITS) {
-            revert DepositsNotOpen(settlementId, settlement.state);
-        }
-        _requireBeforeDeadline(settlementId, settlement);
-        uint256 deposited = settlement.depositedBits;
-        if ((deposited >> legIndex) & 1 != 0) revert LegAlreadyDeposited(settlementId, legIndex);
+        SettlementRecord record = _underTerms(settlementId, termsHash);
+        if (record.state() != SettlementState.AWAITING_DEPOSITS) revert DepositsNotOpen(settlementId, record.state());
+        _requireBeforeDeadline(settlementId, record);
+        if (record.isDeposited(legIndex)) revert LegAlreadyDeposited(settlementId, legIndex);
 
-        deposited |= 1 << legIndex;
-        // casting to uint32 is safe: the escrow has checked legIndex against the legs, of which there are at most MAX_LEGS = 8
-        settlement.depositedBits = uint32(deposited);
-        return deposited == settlement.homeLegBits && settlement.preparedBits == settlement.remoteChainBits;
+        record = record.withDeposit(legIndex);
+        _settlements[settlementId].record = record;
+        return record.isHomeComplete() && record.isPrepared();
     }
 
     /// @inheritdoc IGate
     /// @dev No time limit: whatever is complete was paid in before the deadline. A vote may have decided before; then only the payout is left.
     function beginExecution(bytes32 settlementId, bytes32 termsHash) external onlyEscrow {
-        Settlement storage settlement = _underTerms(settlementId, termsHash);
-        if (settlement.state != SettlementState.EXECUTING_SWAP) {
-            if (settlement.depositedBits != settlement.homeLegBits) {
-                revert LegsMissing(settlementId, settlement.depositedBits, settlement.homeLegBits);
+        SettlementRecord record = _underTerms(settlementId, termsHash);
+        if (record.state() != SettlementState.EXECUTING_SWAP) {
+            if (!record.isHomeComplete()) {
+                revert LegsMissing(settlementId, record.depositedBits(), record.homeLegBits());
             }
-            if (settlement.preparedBits != settlement.remoteChainBits) {
-                revert VotesMissing(settlementId, settlement.preparedBits, settlement.remoteChainBits);
+            if (!record.isPrepared()) {
+                revert VotesMissing(settlementId, record.preparedBits(), record.remoteChainBits());
             }
-            _enter(settlementId, settlement, SettlementState.EXECUTING_SWAP, 0);
-        } else if (settlement.homeExecuted) {
-            revert NothingToExecute(settlementId, settlement.state);
+            record = _enter(settlementId, record, SettlementState.EXECUTING_SWAP, 0);
+        } else if (record.isHomeExecuted()) {
+            revert NothingToExecute(settlementId, record.state());
         }
-        settlement.homeExecuted = true;
+        _settlements[settlementId].record = record.withHomeExecuted();
     }
 
     /// @inheritdoc IGate
@@ -227,23 +217,29 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     }
 
     /// @inheritdoc IGate
-    function claimRefund(bytes32 settlementId, bytes32 termsHash) external onlyEscrow returns (uint256 legBits) {
-        Settlement storage settlement = _underTerms(settlementId, termsHash);
-        uint8 state = settlement.state;
-        if (state < SettlementState.EXECUTING_SWAP && block.timestamp >= _timeoutDueAt(settlement)) {
-            _timeOut(settlementId, settlement);
+    function claimRefund(bytes32 settlementId, bytes32 termsHash, uint256 wantedBits)
+        external
+        onlyEscrow
+        returns (uint256 legBits)
+    {
+        SettlementRecord record = _underTerms(settlementId, termsHash);
+        uint8 state = record.state();
+        if (state < SettlementState.EXECUTING_SWAP && block.timestamp >= _timeoutDueAt(record)) {
+            record = _timeOut(settlementId, record);
         } else if (state < SettlementState.ROLLED_BACK) {
             revert RefundNotAvailable(settlementId, state);
         }
-        legBits = settlement.depositedBits & ~settlement.refundedBits;
-        if (legBits == 0) revert NothingToRefund(settlementId);
-        settlement.refundedBits = settlement.depositedBits;
+        // casting to uint8 is safe: a narrower selection of bits that fit
+        uint8 claimed = record.depositedBits() & ~record.refundedBits() & uint8(wantedBits);
+        if (claimed == 0) revert NothingToRefund(settlementId);
+        _settlements[settlementId].record = record.withRefunds(claimed);
+        return claimed;
     }
 
     /// @inheritdoc IGate
     /// @dev This chain takes the decision itself, and never has to wait for a message.
     function claimRelease(bytes32 settlementId, bytes32, uint8) external view onlyEscrow {
-        revert ReleaseNotAvailable(settlementId, _existing(settlementId).state, 0);
+        revert ReleaseNotAvailable(settlementId, _existing(settlementId).state(), 0);
     }
 
     /// @inheritdoc ISettlementCoordinator
@@ -259,23 +255,40 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
 
     /// @inheritdoc ISettlementCoordinator
     function stateOf(bytes32 settlementId) external view returns (uint8) {
-        return _existing(settlementId).state;
+        return _existing(settlementId).state();
     }
 
     /// @inheritdoc ISettlementCoordinator
     function exists(bytes32 settlementId) external view returns (bool) {
-        return _settlements[settlementId].deadline != 0;
+        return _settlements[settlementId].record.exists();
     }
 
     /// @inheritdoc ISettlementCoordinator
     function settlementOf(bytes32 settlementId) external view returns (Settlement memory) {
-        return _existing(settlementId);
+        SettlementRecord record = _existing(settlementId);
+        return Settlement({
+            termsHash: _settlements[settlementId].termsHash,
+            state: record.state(),
+            deadline: record.deadline(),
+            homeLegBits: record.homeLegBits(),
+            depositedBits: record.depositedBits(),
+            refundedBits: record.refundedBits(),
+            remoteChainBits: record.remoteChainBits(),
+            preparedBits: record.preparedBits(),
+            executedBits: record.executedBits(),
+            homeExecuted: record.isHomeExecuted()
+        });
     }
 
     /// @inheritdoc IGate
     function allLegsDeposited(bytes32 settlementId) external view returns (bool) {
-        Settlement storage settlement = _settlements[settlementId];
-        return settlement.deadline != 0 && settlement.depositedBits == settlement.homeLegBits;
+        SettlementRecord record = _settlements[settlementId].record;
+        return record.exists() && record.isHomeComplete();
+    }
+
+    /// @inheritdoc ISettlementCoordinator
+    function targetsOf(uint8 fromState) external pure returns (uint8) {
+        return TransitionRules.targetsOf(fromState);
     }
 
     /// @inheritdoc ISettlementCoordinator
@@ -283,80 +296,59 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         return terms.hash(address(this), chainId);
     }
 
-    /// @inheritdoc ISettlementCoordinator
-    function targetsOf(uint8 fromState) public pure returns (uint8) {
-        return fromState > SettlementState.TIMED_OUT ? 0 : uint8(EDGES >> (8 * fromState));
-    }
-
     /// @dev A vote that has no effect must not revert: its message would be delivered again and again, to no end.
     function _receive(uint32 endpointId, bytes calldata message) internal override {
         (uint8 kind, bytes32 id) = MessageCodec.header(message);
-        uint64 remoteChainId = _chainOf(endpointId);
-        uint16 bit = uint16(1 << (_connected(remoteChainId).number - 1));
-        Settlement storage settlement = _settlements[id];
+        (uint64 remoteChainId, uint16 bit) = _chainOf(endpointId);
+        SettlementRecord record = _settlements[id].record;
 
-        bool counted;
+        bool counts;
         if (kind == MessageKind.PREPARED) {
-            counted = _countPrepared(settlement, bit, MessageCodec.decodePrepared(message));
+            counts = _countsAsPrepared(record, bit, _settlements[id].termsHash == MessageCodec.decodePrepared(message));
+            if (counts) record = record.withPrepared(bit);
         } else if (kind == MessageKind.EXECUTED) {
-            counted = _countExecuted(settlement, bit);
+            counts = record.state() == SettlementState.EXECUTING_SWAP && record.awaitsChain(bit, record.executedBits());
+            if (counts) record = record.withExecuted(bit);
         } else {
             revert UnexpectedMessage(kind);
         }
-        if (!counted) {
+        if (!counts) {
             emit VoteIgnored(id, remoteChainId, kind);
             return;
         }
+        _settlements[id].record = record;
         emit VoteCounted(id, remoteChainId, kind);
-        if (kind == MessageKind.PREPARED) _decideIfComplete(id, settlement);
-        else _finalizeIfExecuted(id, settlement);
+        if (kind == MessageKind.PREPARED) _decideIfComplete(id, record);
+        else _finalizeIfExecuted(id, record);
     }
 
-    /// @dev The one place where a state changes after creation.
-    function _enter(bytes32 id, Settlement storage settlement, uint8 toState, bytes32 evidenceHash) private {
-        uint8 fromState = settlement.state;
+    /// @dev The one place where a state changes after creation. The caller stores the record that it returns.
+    function _enter(bytes32 id, SettlementRecord record, uint8 toState, bytes32 evidenceHash)
+        private
+        returns (SettlementRecord)
+    {
+        uint8 fromState = record.state();
         _requireEdge(id, fromState, toState);
-        settlement.state = toState;
         emit StateTransition(id, fromState, toState, evidenceHash);
+        return record.inState(toState);
     }
 
-    function _timeOut(bytes32 id, Settlement storage settlement) private {
-        _enter(id, settlement, SettlementState.TIMED_OUT, 0);
+    function _timeOut(bytes32 id, SettlementRecord record) private returns (SettlementRecord timedOut) {
+        timedOut = _enter(id, record, SettlementState.TIMED_OUT, 0);
         emit SettlementTimedOut(id);
     }
 
-    /// @dev False for terms other than the settlement's, a chain that is not part of it, and a vote that comes too late.
-    function _countPrepared(Settlement storage settlement, uint16 bit, bytes32 termsHash) private returns (bool) {
-        bool isAwaited = settlement.state == SettlementState.AWAITING_DEPOSITS
-            && settlement.remoteChainBits & ~settlement.preparedBits & bit != 0;
-        bool isInTime = block.timestamp < settlement.deadline + messageGrace;
-        if (!isAwaited || !isInTime || settlement.termsHash != termsHash) return false;
-        settlement.preparedBits |= bit;
-        return true;
+    /// @dev Records EXECUTE. Paying out needs the terms, and is {execute} by anybody; without legs here there is nothing to pay out.
+    function _decideIfComplete(bytes32 id, SettlementRecord record) private {
+        if (!record.isHomeComplete() || !record.isPrepared()) return;
+        record = _enter(id, record, SettlementState.EXECUTING_SWAP, 0);
+        if (record.homeLegBits() == 0) record = record.withHomeExecuted();
+        _settlements[id].record = record;
     }
 
-    /// @dev False unless EXECUTE was decided. A chain reports EXECUTED also after its parties agreed to pay on their own.
-    function _countExecuted(Settlement storage settlement, uint16 bit) private returns (bool) {
-        bool isAwaited = settlement.state == SettlementState.EXECUTING_SWAP
-            && settlement.remoteChainBits & ~settlement.executedBits & bit != 0;
-        if (isAwaited) settlement.executedBits |= bit;
-        return isAwaited;
-    }
-
-    /// @dev Records EXECUTE. Paying out needs the terms, and is {execute} by anybody.
-    function _decideIfComplete(bytes32 id, Settlement storage settlement) private {
-        bool isComplete =
-            settlement.preparedBits == settlement.remoteChainBits && settlement.depositedBits == settlement.homeLegBits;
-        if (!isComplete) return;
-        _enter(id, settlement, SettlementState.EXECUTING_SWAP, 0);
-        if (settlement.homeLegBits == 0) settlement.homeExecuted = true;
-    }
-
-    function _finalizeIfExecuted(bytes32 id, Settlement storage settlement) private {
-        bool isExecuted = settlement.homeExecuted && settlement.executedBits == settlement.remoteChainBits;
-        if (isExecuted && settlement.state == SettlementState.EXECUTING_SWAP) {
-            _enter(id, settlement, SettlementState.FINALIZED, 0);
-        }
+    function _finalizeIfExecuted(bytes32 id, SettlementRecord record) private {
+        if (record.state() != SettlementState.EXECUTING_SWAP || !record.isExecuted()) return;
+        _settlements[id].record = _enter(id, record, SettlementState.FINALIZED, 0);
     }
 
     function _homeChainId() internal view override returns (uint64) {
@@ -364,7 +356,7 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     }
 
     /// @dev Checks the terms against every rule, and finds out where their legs live.
-    function _check(CreateParams calldata terms) private view returns (uint32 homeLegBits, uint16 remoteChainBits) {
+    function _check(CreateParams calldata terms) private view returns (uint8 homeLegBits, uint16 remoteChainBits) {
         TermsRules.checkFrame(terms);
         uint256 parties = terms.partyHashes.length;
         for (uint256 i; i < terms.legs.length; ++i) {
@@ -372,11 +364,11 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
             bool isHome = leg.chainId == chainId;
             address expected = address(escrow);
             if (isHome) {
-                homeLegBits |= uint32(1 << i);
+                homeLegBits |= uint8(1 << i);
             } else {
                 RemoteChain memory chain = _connected(leg.chainId);
                 expected = chain.escrow;
-                remoteChainBits |= uint16(1 << (chain.number - 1));
+                remoteChainBits |= _bitOf(chain);
             }
             if (leg.escrow != expected) revert WrongEscrow(i, leg.escrow, expected);
             TermsRules.checkLeg(leg, i, parties, isHome);
@@ -392,48 +384,48 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         return MessageCodec.encodeOpen(terms.settlementId, hashTerms(terms), terms.deadline, legBits);
     }
 
-    function _chainOfSettlement(bytes32 id, Settlement storage settlement, uint64 remoteChainId)
+    function _chainOfSettlement(bytes32 id, SettlementRecord record, uint64 remoteChainId)
         private
         view
         returns (RemoteChain memory chain)
     {
         chain = _connected(remoteChainId);
-        if ((settlement.remoteChainBits >> (chain.number - 1)) & 1 == 0) {
-            revert ChainNotInSettlement(id, remoteChainId);
-        }
+        if (record.remoteChainBits() & _bitOf(chain) == 0) revert ChainNotInSettlement(id, remoteChainId);
     }
 
-    function _decisionOf(bytes32 id, uint8 state) private pure returns (uint8 kind) {
-        if (state < SettlementState.EXECUTING_SWAP) revert NothingToSend(id, state);
-        return state <= SettlementState.FINALIZED ? MessageKind.EXECUTE : MessageKind.ROLLBACK;
+    /// @dev False for other terms, a chain that is not part of the settlement or has voted, and a vote that comes too late.
+    function _countsAsPrepared(SettlementRecord record, uint16 bit, bool underSameTerms) private view returns (bool) {
+        return underSameTerms && record.state() == SettlementState.AWAITING_DEPOSITS
+            && record.awaitsChain(bit, record.preparedBits()) && block.timestamp < record.deadline() + messageGrace;
     }
 
-    function _requireEdge(bytes32 id, uint8 fromState, uint8 toState) private pure {
-        if ((targetsOf(fromState) >> toState) & 1 == 0) revert InvalidTransition(id, fromState, toState);
+    function _existing(bytes32 id) private view returns (SettlementRecord record) {
+        record = _settlements[id].record;
+        if (!record.exists()) revert UnknownSettlement(id);
     }
 
-    function _existing(bytes32 id) private view returns (Settlement storage settlement) {
-        settlement = _settlements[id];
-        if (settlement.deadline == 0) revert UnknownSettlement(id);
+    function _underTerms(bytes32 id, bytes32 termsHash) private view returns (SettlementRecord record) {
+        record = _existing(id);
+        bytes32 expected = _settlements[id].termsHash;
+        if (expected != termsHash) revert TermsMismatch(id, expected, termsHash);
     }
 
-    function _underTerms(bytes32 id, bytes32 termsHash) private view returns (Settlement storage settlement) {
-        settlement = _existing(id);
-        if (settlement.termsHash != termsHash) revert TermsMismatch(id, settlement.termsHash, termsHash);
-    }
-
-    function _requireOpenGate(bytes32 id, Settlement storage settlement) private view {
-        _requireBeforeDeadline(id, settlement);
+    function _requireOpenGate(bytes32 id, SettlementRecord record) private view {
+        _requireBeforeDeadline(id, record);
         if (!registry.areAllPartiesCleared(id)) revert GateClosed(id);
     }
 
-    function _requireBeforeDeadline(bytes32 id, Settlement storage settlement) private view {
-        if (block.timestamp >= settlement.deadline) revert DeadlinePassed(id, settlement.deadline);
+    function _requireBeforeDeadline(bytes32 id, SettlementRecord record) private view {
+        if (block.timestamp >= record.deadline()) revert DeadlinePassed(id, record.deadline());
     }
 
-    function _timeoutDueAt(Settlement storage settlement) private view returns (uint256) {
-        bool mayComplete =
-            settlement.state == SettlementState.AWAITING_DEPOSITS && settlement.depositedBits == settlement.homeLegBits;
-        return settlement.deadline + (mayComplete ? messageGrace : 0);
+    /// @dev Only where deposits are open can everything be in, so that votes and an execution may still be on their way.
+    function _timeoutDueAt(SettlementRecord record) private view returns (uint256) {
+        bool mayComplete = record.state() == SettlementState.AWAITING_DEPOSITS && record.isHomeComplete();
+        return record.deadline() + (mayComplete ? messageGrace : 0);
+    }
+
+    function _requireEdge(bytes32 id, uint8 fromState, uint8 toState) private pure {
+        if (!TransitionRules.isEdge(fromState, toState)) revert InvalidTransition(id, fromState, toState);
     }
 }

@@ -38,9 +38,10 @@ interface IGate {
     /// @notice Records that every leg of this escrow was paid out or credited.
     function endExecution(bytes32 settlementId) external;
 
-    /// @notice Hands over the right to refund, once. Records the timeout first when it is due.
-    /// @return legBits Bit i is set when leg i was paid in and is to be handed back.
-    function claimRefund(bytes32 settlementId, bytes32 termsHash) external returns (uint256 legBits);
+    /// @notice Hands over the right to refund, once for each leg. Records the timeout first when it is due.
+    /// @param wantedBits Bit i is set when the caller can hand leg i back.
+    /// @return legBits Bit i is set when leg i was paid in, is wanted, and is to be handed back now.
+    function claimRefund(bytes32 settlementId, bytes32 termsHash, uint256 wantedBits) external returns (uint256 legBits);
 
     /// @notice Hands over the right to follow the parties' own agreement, once, when messaging has died. Never at home.
     /// @param outcome One of {ReleaseOutcome}.

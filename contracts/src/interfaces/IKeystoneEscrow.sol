@@ -126,8 +126,9 @@ interface IKeystoneEscrow {
     /// @param openings One for each leg, opening its payee; zeroes for legs of other escrows.
     function execute(CreateParams calldata terms, Opening[] calldata openings) external;
 
-    /// @notice Hands every deposit of a failed settlement back to its payer. Anybody may call it.
-    /// @param openings One for each leg, opening its payer; zeroes for legs that were not paid in here.
+    /// @notice Hands deposits of a failed settlement back to their payers. Anybody may call it, for all legs at once or one by one: a payer who
+    /// knows nobody else's wallet can have its own back.
+    /// @param openings One for each leg, opening its payer; zeroes leave a leg for another call.
     /// @dev Records the timeout first when it is due.
     function refund(CreateParams calldata terms, Opening[] calldata openings) external;
 

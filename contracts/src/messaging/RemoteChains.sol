@@ -68,9 +68,15 @@ abstract contract RemoteChains is ISettlementCoordinator, MessagingBase {
         if (chain.number == 0) revert ChainNotConnected(chainId_);
     }
 
-    /// @dev The chain behind the endpoint id of a peer.
-    function _chainOf(uint32 endpointId) internal view returns (uint64) {
-        return _chainIds[endpointId];
+    /// @dev The chain behind the endpoint id of a peer, and its bit.
+    function _chainOf(uint32 endpointId) internal view returns (uint64 chainId_, uint16 bit) {
+        chainId_ = _chainIds[endpointId];
+        bit = _bitOf(_chains[chainId_]);
+    }
+
+    /// @dev The bit of a connected chain in a settlement.
+    function _bitOf(RemoteChain memory chain) internal pure returns (uint16) {
+        return uint16(1 << (chain.number - 1));
     }
 
     /// @dev The chain of the coordinator itself.

@@ -264,7 +264,7 @@ contract AttestTest is KeystoneTest {
             abi.encodeWithSelector(IComplianceRegistry.TooManySets.selector, attester, MAX_SETS_PER_ATTESTER)
         );
         registry.registerAttesterSet(one);
-        registry.disableAttester{ gas: 1_000_000 }(attester);
+        registry.disableAttester{ gas: 2_000_000 }(attester);
         vm.stopPrank();
     }
 

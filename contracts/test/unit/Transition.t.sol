@@ -199,7 +199,7 @@ contract TransitionTest is KeystoneTest {
             vm.expectRevert(reason);
             coordinator.endExecution(id);
             vm.expectRevert(reason);
-            coordinator.claimRefund(id, 0);
+            coordinator.claimRefund(id, 0, 0);
             vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.CallerNotSelf.selector, callers[i]));
             escrow.executeFromDeposit(terms, 0, seller, buyer, 0);
             vm.stopPrank();
