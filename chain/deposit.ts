@@ -90,19 +90,15 @@ export function depositTransactions(input: DepositInput): DepositTransaction[] {
 }
 
 /**
- * Complete calldata for taking a deposit back without this system. The refund opens every leg of this chain whose payer is known here: the
- * payer's own, and those that the payee pays from the wallet with which it is paid, which is the usual case.
+ * Complete calldata for taking a deposit back without this system. The refund names every leg that this wallet pays on the chain and no other:
+ * those that were not paid in are passed over, and the other side's wallets need not be known.
  */
-export function recoveryTransactions(input: DepositInput): Recovery {
-  const { terms, legIndex, payer, payee, coordinator } = input;
+export function recoveryTransactions(input: Omit<DepositInput, 'payee'>): Recovery {
+  const { terms, legIndex, payer, coordinator } = input;
   const leg = legOf(terms, legIndex);
-  const known = new Map([
-    [leg.payer, payer],
-    [leg.payee, payee],
-  ]);
-  const payers = terms.params.legs.map((other) =>
-    other.chainId === leg.chainId && other.escrow === leg.escrow ? (known.get(other.payer) ?? null) : null,
-  );
+  requireOpening(terms, leg.payer, payer);
+  // A party hash belongs to one chain and to one wallet there, so its index says both.
+  const payers = terms.params.legs.map((other) => (other.payer === leg.payer ? payer : null));
   const settlementId = bytes32ToUuid(terms.params.settlementId);
   if (settlementId === undefined) throw new KeystoneError('terms_differ', 'The terms name no settlement.');
   return {

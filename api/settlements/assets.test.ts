@@ -20,8 +20,8 @@ import {
 } from '../testing/test-api.ts';
 
 const PARTITION = `0x${'Ab'.repeat(32)}`;
-const [BOND, CASH] = exampleLegs() as [Record<string, unknown>, Record<string, unknown>];
-const without = (leg: Record<string, unknown>, ...names: string[]) =>
+const [BOND, CASH] = exampleLegs();
+const without = (leg: object, ...names: string[]) =>
   Object.fromEntries(Object.entries(leg).filter(([name]) => !names.includes(name)));
 
 describe('what a settlement moves, and where', () => {
@@ -128,7 +128,7 @@ describe('what a settlement moves, and where', () => {
     const party = (changes: Record<string, unknown>) => ({
       parties: [{ role: 'seller', external_reference: 's', wallet_address: newWallet(), ...changes }],
     });
-    const chainOf = async (changes: Record<string, unknown>, leg: Record<string, unknown>) => {
+    const chainOf = async (changes: Record<string, unknown>, leg: object) => {
       const answer = await create({ ...changes, legs: [BOND, without(leg, 'chain_id')] });
       return answer.status === 201 ? at(answer, '/legs/1/chain_id') : at(answer, '/code');
     };
@@ -155,7 +155,7 @@ describe('what a settlement moves, and where', () => {
 
   describe('422', () => {
     const zero = `0x${'0'.repeat(40)}`;
-    it.each<[string, string, Record<string, unknown>, string]>([
+    it.each<[string, string, object, string]>([
       ['native_coin_refused', 'the zero address', { ...BOND, instrument_id: zero }, 'instrument_id'],
       [
         'native_coin_refused',

@@ -25,7 +25,7 @@ import {
 } from '../testing/test-api.ts';
 import { depositInfoOut } from './views.ts';
 
-const [BOND, HOME_CASH] = exampleLegs() as [Record<string, unknown>, Record<string, unknown>];
+const [BOND, HOME_CASH] = exampleLegs();
 const CASH = { ...HOME_CASH, chain_id: REMOTE_CHAIN_ID, instrument_id: REMOTE_CASH, quantity: '1000' };
 const PARTITION = `0x${'cd'.repeat(32)}`;
 const RECIPIENT = newWallet();

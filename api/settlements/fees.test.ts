@@ -8,6 +8,7 @@ import {
   KDEED,
   newWallet,
   startTestApi,
+  statedBy,
   TEURC,
   type TestAnswer,
   type TestApi,
@@ -34,22 +35,15 @@ describe('fees', () => {
 
   const create = (changes: Record<string, unknown> = {}) =>
     api.call('POST', '/v1/settlements', { token: a.token, body: exampleSettlement(b.slug, changes) });
-  const side = (
-    role: 'seller' | 'buyer',
-    changes: Record<string, unknown> = {},
-    legs: readonly object[] = [BOND, CASH],
-  ) => ({
+  const side = (role: 'seller' | 'buyer', changes: Record<string, unknown> = {}, legs = [BOND, CASH]) => ({
     role,
     party: { external_reference: role, wallet_address: newWallet() },
-    legs: (legs as { party_role?: string; direction: string }[]).map(({ party_role: _role, direction, ...leg }) => ({
-      ...leg,
-      direction: (direction === 'deliver') === (role === 'seller') ? 'deliver' : 'receive',
-    })),
+    legs: statedBy(role, legs),
     ...changes,
   });
   const submit = (platform: TestPlatform, body: unknown) =>
     api.call('POST', '/v1/instructions', { token: platform.token, body });
-  const match = async (first: Record<string, unknown>, second: Record<string, unknown>, legs?: readonly object[]) => {
+  const match = async (first: Record<string, unknown>, second: Record<string, unknown>, legs = [BOND, CASH]) => {
     const waiting = await submit(a, side('seller', first, legs));
     return submit(b, side('buyer', { trade_reference: textAt(waiting, '/trade_reference'), ...second }, legs));
   };

@@ -11,6 +11,7 @@ import {
   REMOTE_CHAIN,
   REMOTE_CHAIN_ID,
   startTestApi,
+  statedBy,
   TEST_CHAIN,
   type TestAnswer,
   type TestApi,
@@ -159,7 +160,7 @@ describe('wallets per chain and purpose', () => {
       const instruction = {
         role: 'seller',
         party: { external_reference: 's', ...party },
-        legs: [BOND, CASH].map(({ party_role: _role, ...leg }) => leg),
+        legs: statedBy('seller', [BOND, CASH]),
       };
       const submitted = await api.call('POST', '/v1/instructions', { token: a.token, body: instruction });
       expect(problem(await create(party))).toEqual([422, code, `/parties/0${place}`]);
@@ -218,10 +219,7 @@ describe('wallets per chain and purpose', () => {
       const instruction = (role: 'seller' | 'buyer', party: Record<string, unknown>) => ({
         role,
         party: { external_reference: role, ...party },
-        legs: [BOND, CASH].map(({ party_role: _role, direction, ...leg }) => ({
-          ...leg,
-          direction: (direction === 'deliver') === (role === 'seller') ? 'deliver' : 'receive',
-        })),
+        legs: statedBy(role, [BOND, CASH]),
       });
       const sides = [
         { token: a.token, body: instruction('seller', ofSeller) },
@@ -245,10 +243,7 @@ describe('wallets per chain and purpose', () => {
     const side = (role: 'seller' | 'buyer', wallets: unknown[]) => ({
       role,
       party: { external_reference: role, wallets },
-      legs: [BOND, CASH].map(({ party_role: _role, direction, ...leg }) => ({
-        ...leg,
-        direction: (direction === 'deliver') === (role === 'seller') ? 'deliver' : 'receive',
-      })),
+      legs: statedBy(role, [BOND, CASH]),
     });
     const four = () => [on(HOME, 'receive'), on(HOME, 'deposit'), on(REMOTE, 'receive'), on(REMOTE, 'deposit')];
     const first = await api.call('POST', '/v1/instructions', { token: a.token, body: side('seller', four()) });

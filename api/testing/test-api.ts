@@ -247,8 +247,17 @@ export function newWallet(): string {
   return Wallet.createRandom().address;
 }
 
+interface ExampleLeg {
+  readonly leg_type: string;
+  readonly instrument_id: string;
+  readonly quantity: string;
+  readonly direction: string;
+  readonly party_role: string;
+  readonly chain_id: number;
+}
+
 /** The legs of the published example: 500 KBOND from the seller against 125,000 TUSDC. */
-export function exampleLegs() {
+export function exampleLegs(): [ExampleLeg, ExampleLeg] {
   return [
     {
       leg_type: 'asset_delivery',
@@ -302,4 +311,12 @@ export function exampleConfirmation(changes: Record<string, unknown> = {}) {
     chain_id: CHAIN_ID,
     ...changes,
   };
+}
+
+/** Legs of a seller's party as the instruction of one side states them. */
+export function statedBy(role: 'seller' | 'buyer', legs: readonly ExampleLeg[]) {
+  return legs.map(({ party_role: _role, direction, ...leg }) => ({
+    ...leg,
+    direction: (direction === 'deliver') === (role === 'seller') ? 'deliver' : 'receive',
+  }));
 }
