@@ -9,21 +9,34 @@ import {
   moveLegs,
   orphanedTransactions,
   rememberBlocks,
+  rolledBackOnChain,
+  transactionsOfSteps,
 } from '../db/chain-events.ts';
-import { transactionsOfSteps } from '../db/chain-transactions.ts';
 import { enqueueTemporal } from '../db/outbox.ts';
 import type { Transaction } from '../db/pool.ts';
 import { type LockedSettlement, lockSettlement, recordNotice } from '../db/settlement-events.ts';
-import type { EffectStep } from '../domain/effect-key.ts';
+import type { ChainEffectStep, EffectStep } from '../domain/effect-key.ts';
 import type { Uuid } from '../domain/ids.ts';
-import { isTerminal, ON_CHAIN_INDEX } from '../domain/settlement-state.ts';
+import { wakesWorkflow } from '../domain/chain-facts.ts';
+import { isTerminal } from '../domain/settlement-state.ts';
 import type { IndexerContext } from './indexer-types.ts';
 
 /**
- * The engine waits for the inclusion of these itself, so their facts are no news to a workflow: each wake-up that tells it nothing costs a
+ * The engine waits for these itself, so their facts are no news to a workflow: each wake-up that tells it nothing costs a
  * signal and a workflow task of its history.
  */
-const STEPS_THAT_WAIT: readonly EffectStep[] = ['register', 'attest', 'open'];
+const STEPS_THAT_WAIT: readonly (EffectStep | ChainEffectStep)[] = [
+  'register',
+  'attest',
+  'open',
+  'timeout',
+  'rollback',
+  'carry_vote_prepared',
+  'carry_vote_executed',
+  'carry_decision',
+  'carry_execute',
+  'carry_refund',
+];
 
 /** A settlement's events in one on-chain transaction: what its workflow is woken for. */
 interface TransactionFacts {
@@ -64,7 +77,9 @@ export async function storeRange(
     await insertChainEvents(transaction, events);
     await applyToLegs(transaction, chainId, facts);
     const awaited = await transactionsOfSteps(transaction, chainId, hashes, STEPS_THAT_WAIT);
-    const news = facts.filter((fact) => !awaited.has(fact.transactionHash));
+    const news = facts.filter(
+      (fact) => !awaited.has(fact.transactionHash) && wakesWorkflow(fact.events.map((event) => event.name)),
+    );
     for (const fact of news) await wakeWorkflow(transaction, chainId, fact, wokenBefore);
     return news.length;
   });
@@ -105,6 +120,7 @@ async function wakeWorkflow(
     fact.settlementId,
     'chain_facts',
     {
+      chain_id: chainId,
       transaction_hash: fact.transactionHash,
       block_number: fact.blockNumber,
       names: [...new Set(fact.events.map((event) => event.name))],
@@ -125,7 +141,13 @@ async function applyToLegs(
   chainId: number,
   facts: readonly TransactionFacts[],
 ): Promise<void> {
-  const movements = legMovements(facts);
+  const credited = facts.filter((fact) => fact.events.some((event) => event.name === 'PayoutCredited'));
+  const failed = await rolledBackOnChain(
+    transaction,
+    chainId,
+    credited.map((fact) => fact.settlementId),
+  );
+  const movements = legMovements(facts, failed);
   const touched = [...movements.locked, ...movements.released, ...movements.rolledBack];
   if (touched.length === 0) return;
   const locked = new Map<Uuid, LockedSettlement>();
@@ -149,19 +171,18 @@ async function applyToLegs(
   }
 }
 
-function legMovements(facts: readonly TransactionFacts[]): Movements {
+/** A payout that the token refused becomes a credit, of an execution or of a refund: `failed` tells which settlements only refund. */
+function legMovements(facts: readonly TransactionFacts[], failed: ReadonlySet<Uuid>): Movements {
   const movements: Movements = { locked: [], released: [], rolledBack: [] };
-  for (const fact of facts) {
-    // A payout that the token refused becomes a credit, in an execution as in a refund: the transaction tells which one it was.
-    const executed = fact.events.some(
-      (event) => event.name === 'StateTransition' && event.arguments['toState'] === String(ON_CHAIN_INDEX.FINALIZED),
-    );
-    for (const event of fact.events) {
-      const leg = { settlement_id: fact.settlementId, leg_index: Number(event.arguments['legIndex']) };
-      if (event.name === 'LegDeposited') movements.locked.push({ ...leg, transactionHash: fact.transactionHash });
+  for (const { events, settlementId, transactionHash } of facts) {
+    for (const event of events) {
+      const leg = { settlement_id: settlementId, leg_index: Number(event.arguments['legIndex']) };
+      if (event.name === 'LegDeposited') movements.locked.push({ ...leg, transactionHash });
       else if (event.name === 'LegReleased') movements.released.push(leg);
       else if (event.name === 'LegRefunded') movements.rolledBack.push(leg);
-      else if (event.name === 'PayoutCredited') (executed ? movements.released : movements.rolledBack).push(leg);
+      else if (event.name === 'PayoutCredited') {
+        (failed.has(settlementId) ? movements.rolledBack : movements.released).push(leg);
+      }
     }
   }
   return movements;

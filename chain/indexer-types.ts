@@ -1,8 +1,8 @@
 import type { ChainCursor } from '../db/chain-events.ts';
 import type { Database } from '../db/pool.ts';
 import type { ChainConfiguration } from '../domain/configuration.ts';
-import { KeystoneError } from '../domain/errors.ts';
-import type { ChainLimits } from './limits.ts';
+import type { HaltReason } from '../db/chain-halts.ts';
+import type { IndexerLimits } from './indexer-limits.ts';
 import type { IndexedChain } from './provider.ts';
 
 /** The part of a pino logger that the indexer uses. */
@@ -17,7 +17,7 @@ export interface IndexerDependencies {
   readonly chain: IndexedChain;
   readonly configuration: Pick<ChainConfiguration, 'deployment_block'>;
   readonly log: IndexerLog;
-  readonly limits?: Partial<ChainLimits>;
+  readonly limits?: Partial<IndexerLimits>;
 }
 
 export type IndexRound =
@@ -27,31 +27,19 @@ export type IndexRound =
   | { readonly kind: 'indexed'; fromBlock: number; toBlock: number; events: number; facts: number; complete: boolean }
   /** Another indexer was faster; nothing was stored. */
   | { readonly kind: 'superseded' }
-  /** Blocks that were final are gone; events above `ancestor` were orphaned and the cursor went back there. */
-  | { readonly kind: 'reorganised'; ancestor: number; events: number; settlements: number };
+  /** The chain contradicts what was final: no facts are taken from it. See `keystone.chain_halts`. */
+  | { readonly kind: 'halted'; readonly reason: HaltReason }
+  /** A halted chain goes on: events above `ancestor` were orphaned and the cursor went back there. */
+  | { readonly kind: 'resumed'; ancestor: number; events: number; settlements: number };
 
 export interface Indexer {
   /**
-   * Stores the next range of finalised logs, if any. Safe to repeat and to run twice at once. Throws `chain_unavailable`, database errors, and
-   * ChainHalted when the chain is not the one that was indexed.
+   * Stores the next range of finalised logs, if any. Safe to repeat and to run twice at once. Throws `chain_unavailable`, `chain_disagreement` (nodes,
+   * or two answers of one node, contradict each other) and database errors; nothing is stored then.
    */
   runOnce(): Promise<IndexRound>;
-  /** Runs rounds until the signal is aborted, in at most one process per chain. Throws ChainHalted; everything else is logged and tried again. */
+  /** Runs rounds until the signal is aborted, in at most one process per chain. What fails is logged and tried again. */
   start(signal: AbortSignal): Promise<void>;
-}
-
-/**
- * The chain is not the one whose blocks are stored: going on would mix two histories. `started_afresh`: another genesis block.
- * `head_behind`: the head is below the cursor, as after a lost chain state (or, for some seconds, at a lagging node).
- */
-export class ChainHalted extends KeystoneError {
-  readonly reason: 'started_afresh' | 'head_behind';
-
-  constructor(reason: 'started_afresh' | 'head_behind', detail: string) {
-    super('configuration_invalid', detail);
-    this.name = 'ChainHalted';
-    this.reason = reason;
-  }
 }
 
 /** What rounds share. The cursor is kept in memory: only one process leads, and `moveCursor` notices when that is not so. */
@@ -59,10 +47,23 @@ export interface IndexerContext {
   readonly database: Database;
   readonly chain: IndexedChain;
   readonly log: IndexerLog;
-  readonly limits: ChainLimits;
+  readonly limits: IndexerLimits;
   readonly deploymentBlock: number;
   cursor: ChainCursor | undefined;
   originChecked: boolean;
+  isHalted: boolean;
+  /** Whether this chain's headers hash to their names, as far as this process has seen. */
+  headersAre: 'proved' | 'not_provable' | undefined;
+  /** What contradicted the stored history in the last rounds. */
+  suspicion: Suspicion | undefined;
   /** Blocks of the next query. */
   range: number;
+}
+
+export interface Suspicion {
+  readonly reason: HaltReason;
+  readonly hash: string | undefined;
+  /** Rounds in a row that saw it, and `performance.now()` of the first. */
+  readonly rounds: number;
+  readonly sinceMs: number;
 }

@@ -1,15 +1,17 @@
 import { indexRound } from './index-round.ts';
-import { ChainHalted, type Indexer, type IndexerContext, type IndexerDependencies } from './indexer-types.ts';
+import type { Indexer, IndexerContext, IndexerDependencies } from './indexer-types.ts';
 import { lead } from './leader.ts';
-import { CHAIN_LIMITS } from './limits.ts';
+import { INDEXER_LIMITS } from './indexer-limits.ts';
 import { pause } from './pause.ts';
 
-export { ChainHalted } from './indexer-types.ts';
 export type { Indexer, IndexerDependencies, IndexerLog, IndexRound } from './indexer-types.ts';
 
-/** Turns finalised logs of our contracts into rows, leg states, notices and wake-ups of workflows. A receipt is not a fact; these rows are. */
+/**
+ * Turns finalised logs of our contracts into rows, leg states, notices and wake-ups of workflows. A receipt is not a fact; these rows are. A chain that
+ * takes back what was final is halted (`keystone.chain_halts`) until an operator resumes it; the indexers of other chains go on.
+ */
 export function createIndexer(dependencies: IndexerDependencies): Indexer {
-  const limits = { ...CHAIN_LIMITS, ...dependencies.limits };
+  const limits = { ...INDEXER_LIMITS, ...dependencies.limits };
   const context: IndexerContext = {
     database: dependencies.database,
     chain: dependencies.chain,
@@ -18,6 +20,9 @@ export function createIndexer(dependencies: IndexerDependencies): Indexer {
     deploymentBlock: dependencies.configuration.deployment_block,
     cursor: undefined,
     originChecked: false,
+    isHalted: false,
+    headersAre: undefined,
+    suspicion: undefined,
     range: limits.rangeStart,
   };
   const runOnce = async (): ReturnType<Indexer['runOnce']> => {
@@ -48,9 +53,7 @@ export function createIndexer(dependencies: IndexerDependencies): Indexer {
 
 async function runRounds(context: IndexerContext, runOnce: Indexer['runOnce'], signal: AbortSignal): Promise<void> {
   const { limits, log } = context;
-  const fields = { chain_id: context.chain.chainId };
   let failurePauseMs: number = limits.failurePauseMs;
-  let behindSince: number | undefined;
   // A new leader starts from what the last one stored.
   context.cursor = undefined;
   while (!signal.aborted) {
@@ -58,15 +61,10 @@ async function runRounds(context: IndexerContext, runOnce: Indexer['runOnce'], s
     try {
       const round = await runOnce();
       if (round.kind === 'indexed' && !round.complete) pauseMs = 0;
+      if (round.kind === 'halted') pauseMs = limits.haltedPollMs;
       failurePauseMs = limits.failurePauseMs;
-      behindSince = undefined;
     } catch (error) {
-      if (error instanceof ChainHalted) {
-        behindSince ??= performance.now();
-        // A lagging node catches up; a chain that lost its state does not.
-        if (error.reason === 'started_afresh' || performance.now() - behindSince >= limits.headBehindMs) throw error;
-      }
-      log.warn({ ...fields, err: error }, 'a round of the indexer failed');
+      log.warn({ chain_id: context.chain.chainId, err: error }, 'a round of the indexer failed');
       pauseMs = failurePauseMs;
       failurePauseMs = Math.min(failurePauseMs * 2, limits.failurePauseMaximumMs);
     }

@@ -96,16 +96,21 @@ export async function createCursor(transaction: Transaction, cursor: ChainCursor
   await rememberBlocks(transaction, cursor.chain_id, [{ number: cursor.block_number, hash: cursor.block_hash }]);
 }
 
-/** Compare-and-set: false when another indexer has moved the cursor, and then nothing of the caller's range may be stored. */
+/**
+ * Compare-and-set: false when another indexer has moved the cursor, or has halted the chain (unless the caller ends that halt). Nothing of the caller's
+ * range may be stored then.
+ */
 export async function moveCursor(
   transaction: Transaction,
   from: ChainCursor,
   to: { number: number; hash: string },
+  options: { whileHalted: boolean } = { whileHalted: false },
 ): Promise<boolean> {
   const rows = await transaction.query(
     `UPDATE keystone.chain_cursors SET block_number = $4, block_hash = $5, updated_at = clock_timestamp()
-     WHERE chain_id = $1 AND block_number = $2 AND block_hash = $3 RETURNING chain_id`,
-    [from.chain_id, from.block_number, from.block_hash, to.number, to.hash],
+     WHERE chain_id = $1 AND block_number = $2 AND block_hash = $3
+       AND ($6 OR NOT EXISTS (SELECT 1 FROM keystone.chain_halts h WHERE h.chain_id = $1 AND h.resumed_at IS NULL)) RETURNING chain_id`,
+    [from.chain_id, from.block_number, from.block_hash, to.number, to.hash, options.whileHalted],
   );
   return rows.length === 1;
 }
@@ -179,6 +184,21 @@ export async function orphanedTransactions(
   return new Set(rows.map((row) => row.transaction_hash));
 }
 
+/** Those of the transactions that the journal sent for one of these steps, on whatever chain the step is about. */
+export async function transactionsOfSteps(
+  transaction: Transaction,
+  chainId: number,
+  hashes: readonly string[],
+  steps: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await transaction.query<{ hash: string }>(
+    `SELECT hash FROM keystone.chain_transactions
+     WHERE chain_id = $1 AND hash = ANY($2) AND split_part(split_part(effect_key, ':', 2), '@', 1) = ANY($3)`,
+    [chainId, hashes, steps],
+  );
+  return new Set(rows.map((row) => row.hash));
+}
+
 /** Takes back every event above `ancestor` and raises attention on the settlements that it touches. Answers those. */
 export async function orphanEventsAbove(
   transaction: Transaction,
@@ -196,7 +216,7 @@ export async function orphanEventsAbove(
   const settlements = [...new Set(rows.flatMap((row) => row.settlement_id ?? []))].toSorted();
   await transaction.query(
     `WITH raised AS (
-       UPDATE keystone.settlements SET needs_attention = true, attention_code = 'finality_broken', attention_detail = $2
+       UPDATE keystone.settlements SET needs_attention = true, attention_code = 'chain_reorganised_beyond_finality', attention_detail = $2
        WHERE id = ANY($1) RETURNING id
      )
      INSERT INTO keystone.audit_log (settlement_id, actor, action, resource_type, resource_id, detail)
@@ -213,6 +233,42 @@ export async function orphanEventsAbove(
 export interface LegChange {
   readonly settlement_id: Uuid;
   readonly leg_index: number;
+}
+
+/** Legs of this chain say again what the events that are left say. For settlements whose events a reorganisation took away. */
+export async function recomputeLegs(
+  transaction: Transaction,
+  chainId: number,
+  settlements: readonly Uuid[],
+): Promise<void> {
+  if (settlements.length === 0) return;
+  await transaction.query(
+    `UPDATE keystone.legs l SET status = CASE WHEN seen.deposited THEN 'locked' ELSE 'pending' END, updated_at = clock_timestamp()
+     FROM (SELECT leg.id, coalesce(bool_or(e.name = 'LegDeposited'), false) AS deposited,
+                  coalesce(bool_or(e.name IN ('LegReleased', 'LegRefunded', 'PayoutCredited')), false) AS gone
+           FROM keystone.legs leg LEFT JOIN keystone.chain_events e
+             ON e.settlement_id = leg.settlement_id AND e.chain_id = leg.chain_id AND NOT e.orphaned
+            AND e.arguments ->> 'legIndex' = leg.leg_index::text
+           WHERE leg.settlement_id = ANY($2) AND leg.chain_id = $1 GROUP BY leg.id) AS seen
+     WHERE l.id = seen.id AND NOT seen.gone`,
+    [chainId, [...settlements]],
+  );
+}
+
+/** Settlements that have failed on this chain, by its final events: what leaves the escrow now goes back to who paid it in. */
+export async function rolledBackOnChain(
+  transaction: Transaction,
+  chainId: number,
+  settlements: readonly Uuid[],
+): Promise<Set<Uuid>> {
+  if (settlements.length === 0) return new Set();
+  const rows = await transaction.query<{ settlement_id: Uuid }>(
+    `SELECT DISTINCT settlement_id FROM keystone.chain_events
+     WHERE settlement_id = ANY($2) AND chain_id = $1 AND NOT orphaned
+       AND (name = 'RemoteRolledBack' OR (name = 'StateTransition' AND arguments ->> 'toState' IN ('6', '7')))`,
+    [chainId, [...settlements]],
+  );
+  return new Set(rows.map((row) => row.settlement_id));
 }
 
 /** Moves legs of this chain one step; those that are not in `from` stay. Answers the ones that moved. */

@@ -3,7 +3,7 @@ import type { Uuid } from '../../domain/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.ts';
 import { seedPlatform, seedSettlement } from '../../test/support/seed-settlement.ts';
 import { createIndexer, type Indexer, type IndexRound } from '../indexer.ts';
-import type { ChainLimits } from '../limits.ts';
+import type { IndexerLimits } from '../indexer-limits.ts';
 import type { IndexedChain } from '../provider.ts';
 import type { LocalChain } from './local-chain.ts';
 import { createTrade, type Trade } from './trade.ts';
@@ -14,7 +14,7 @@ const ROUNDS = 60;
 
 export interface IndexerOverrides {
   readonly chain?: IndexedChain;
-  readonly limits?: Partial<ChainLimits>;
+  readonly limits?: Partial<IndexerLimits>;
   /** Receives the fields of what is logged as an error. */
   readonly errors?: object[];
 }
