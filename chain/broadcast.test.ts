@@ -1,9 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { AbiCoder, Interface } from 'ethers';
 
-import { complianceRegistryAbi, keystoneEscrowAbi, settlementCoordinatorAbi } from '../contracts/generated/abi.ts';
 import { classifyBroadcastError } from './broadcast.ts';
-import { decodeRevert, revertError } from './contract-errors.ts';
 import { bumpFees } from './fees.ts';
 import { CHAIN_LIMITS } from './limits.ts';
 
@@ -35,6 +32,12 @@ describe('fees of a replacement', () => {
     }
   });
 
+  it('grow by at least 10 % whatever is configured', () => {
+    const limits = { ...CHAIN_LIMITS, feeBumpThousandths: 50n };
+    const bumped = bumpFees({ maxFeeWei: 1_000n, tipWei: 1_000n }, { maxFeeWei: 0n, tipWei: 0n }, limits);
+    expect(bumped).toEqual({ maxFeeWei: 1_100n, tipWei: 1_100n });
+  });
+
   it('follow a suggestion that is higher, and stop at the cap', () => {
     const previous = { maxFeeWei: 10n ** 9n, tipWei: 10n ** 9n };
     const suggested = { maxFeeWei: 50n * 10n ** 9n, tipWei: 3n * 10n ** 9n };
@@ -42,28 +45,4 @@ describe('fees of a replacement', () => {
     const dear = { maxFeeWei: 400n * 10n ** 9n, tipWei: 10n ** 9n };
     expect(bumpFees(dear, { maxFeeWei: 50n * 10n ** 9n, tipWei: 10n ** 9n }, CHAIN_LIMITS)).toBeUndefined();
   });
-});
-
-describe('a revert', () => {
-  it('of every error that the contracts declare is told by its name', () => {
-    for (const abi of [settlementCoordinatorAbi, complianceRegistryAbi, keystoneEscrowAbi]) {
-      const contract = Interface.from(abi);
-      contract.forEachError((fragment) => {
-        const values = fragment.inputs.map((input) =>
-          input.type === 'string' ? 'x' : (AbiCoder.defaultAbiCoder().getDefaultValue([input])[0] as unknown),
-        );
-        const reason = decodeRevert(contract.encodeErrorResult(fragment, values));
-        expect(reason.name).toBe(fragment.name);
-        expect(revertError(reason).detail).toContain(fragment.name);
-      });
-    }
-  });
-
-  it.each([undefined, '0x', '0x12345678', '0x08c379a0ff', '0x9b5d1f2e00'])(
-    'with the bytes %s is unknown, not a crash',
-    (data) => {
-      expect(decodeRevert(data).name).toBe('unknown');
-      expect(revertError(decodeRevert(data)).code).toBe('transaction_reverted');
-    },
-  );
 });

@@ -7,22 +7,35 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
 import { createTestDatabase, type TestDatabase } from '../test/support/database.ts';
+import { type BareChain, startBareChain } from './testing/bare-chain.ts';
 import type { Work } from './testing/journal-process.ts';
-import { type LocalChain, START_LIMIT_MS, startLocalChain } from './testing/local-chain.ts';
+import { START_LIMIT_MS } from './testing/local-chain.ts';
 import { countMints } from './testing/mint.ts';
 
 const KILLS = 22;
 const INTENTS_PER_LIFE = 4;
-/** Longest life of a process before it is killed: start-up takes about 300 ms here, its work about as long. */
-const LIFE_MS = 1_200;
-const LAST_LIFE_LIMIT_MS = 60_000;
-const TEST_LIMIT_MS = 180_000;
+/** One of them becomes senseless while it waits. */
+const FICKLE_INDEX = 3;
+/** Longest life of a process before it is killed: start-up takes about 300 ms here, a block comes every two seconds. */
+const LIFE_MS = 2_200;
+const LAST_LIFE_LIMIT_MS = 90_000;
+const TEST_LIMIT_MS = 240_000;
 const PROCESS = fileURLToPath(new URL('./testing/journal-process.ts', import.meta.url));
 
-let local: LocalChain;
+interface Version {
+  readonly id: number;
+  readonly nonce: number;
+  readonly status: string;
+  readonly is_cancel: boolean;
+  readonly replaces: number | null;
+  readonly fee: string;
+  readonly tip: string;
+}
+
+let local: BareChain;
 let database: TestDatabase;
 beforeAll(async () => {
-  [local, database] = await Promise.all([startLocalChain({ blockTimeSeconds: 1 }), createTestDatabase()]);
+  [local, database] = await Promise.all([startBareChain({ blockTimeSeconds: 2 }), createTestDatabase()]);
 }, START_LIMIT_MS);
 afterAll(async () => {
   await Promise.all([local?.stop(), database?.drop()]);
@@ -36,22 +49,45 @@ function startProcess(work: Work): ChildProcess {
   return child;
 }
 
+const readVersions = (): Promise<Version[]> =>
+  database.worker.transaction({ kind: 'worker' }, (transaction) =>
+    transaction.query<Version>(
+      `SELECT id, nonce, status, is_cancel, replaces, max_fee_per_gas AS fee, max_priority_fee_per_gas AS tip
+       FROM keystone.chain_transactions ORDER BY id`,
+    ),
+  );
+
+/** Both caps of every replacement are at least 10 % above what it replaces. */
+function assertBumps(versions: readonly Version[]): void {
+  const byId = new Map(versions.map((version) => [version.id, version]));
+  for (const version of versions) {
+    const before = version.replaces === null ? undefined : byId.get(version.replaces);
+    if (before === undefined) continue;
+    expect(BigInt(version.fee) * 10n).toBeGreaterThanOrEqual(BigInt(before.fee) * 11n);
+    expect(BigInt(version.tip) * 10n).toBeGreaterThanOrEqual(BigInt(before.tip) * 11n);
+  }
+}
+
 it(
-  `every effect happens exactly once and nonces have no gap, although the process is killed ${KILLS} times`,
+  `every effect happens exactly once and nonces have no gap, although the process is killed ${KILLS} times with replacements and cancellations in flight`,
   async () => {
     const signer = await local.wallet();
-    const intents: { settlementId: string; recipient: string }[] = [];
+    const intents: { settlementId: ReturnType<typeof randomUUID>; recipient: string; fickle: boolean }[] = [];
     const work = (): Work => ({
       databaseUrl: database.workerUrl,
       configuration: local.configuration,
       privateKey: signer.privateKey,
-      token: local.tokens.KBOND,
+      token: local.token,
       intents,
     });
     let killedAtWork = 0;
     for (let kill = 0; kill < KILLS; kill += 1) {
       for (let index = 0; index < INTENTS_PER_LIFE; index += 1) {
-        intents.push({ settlementId: randomUUID(), recipient: `0x${randomBytes(20).toString('hex')}` });
+        intents.push({
+          settlementId: randomUUID(),
+          recipient: `0x${randomBytes(20).toString('hex')}`,
+          fickle: index === FICKLE_INDEX,
+        });
       }
       const child = startProcess(work());
       await sleep(randomInt(LIFE_MS));
@@ -61,15 +97,31 @@ it(
     const last = startProcess(work());
     const [code] = (await once(last, 'close', { signal: AbortSignal.timeout(LAST_LIFE_LIMIT_MS) })) as [number | null];
     expect(code).toBe(0);
+
     // The oracle is the chain: our tables would repeat our own mistake.
-    const counts = await countMints(local, local.tokens.KBOND);
-    expect(intents.map((intent) => counts.get(intent.recipient))).toEqual(intents.map(() => 1));
-    expect(counts.size).toBe(intents.length);
-    expect(await local.chain.transactionCount(signer.address, 'latest')).toBe(intents.length);
-    const signed = await database.worker.transaction({ kind: 'worker' }, (transaction) =>
-      transaction.query<{ nonce: number }>('SELECT nonce FROM keystone.chain_transactions ORDER BY nonce'),
+    const counts = await countMints(local, local.token);
+    const wanted = intents.filter((intent) => !intent.fickle);
+    expect(wanted.map((intent) => counts.get(intent.recipient))).toEqual(wanted.map(() => 1));
+    const fickle = intents.filter((intent) => intent.fickle).map((intent) => counts.get(intent.recipient) ?? 0);
+    expect(Math.max(...fickle)).toBeLessThanOrEqual(1);
+    expect(counts.size).toBe(wanted.length + fickle.filter((count) => count === 1).length);
+
+    const versions = await readVersions();
+    const nonces = [...new Set(versions.map((version) => version.nonce))].toSorted((a, b) => a - b);
+    expect(nonces).toEqual(nonces.map((_, index) => index));
+    expect(await local.chain.transactionCount(signer.address, 'latest')).toBe(nonces.length);
+    const settled = versions.filter((version) => version.status !== 'replaced');
+    expect(settled.map((version) => version.nonce).toSorted((a, b) => a - b)).toEqual(nonces);
+    assertBumps(versions);
+
+    const replaced = versions.filter((version) => version.replaces !== null && !version.is_cancel).length;
+    const cancelled = versions.filter((version) => version.is_cancel).length;
+    console.info(
+      `${nonces.length} nonces, ${replaced} replacements, ${cancelled} cancellations, ${killedAtWork} kills`,
     );
-    expect(signed.map((row) => row.nonce)).toEqual(intents.map((_, index) => index));
+    // Otherwise the test has not tested what it says.
+    expect(replaced).toBeGreaterThan(KILLS / 4);
+    expect(cancelled).toBeGreaterThan(0);
     expect(killedAtWork).toBeGreaterThanOrEqual(KILLS - 2);
   },
   TEST_LIMIT_MS,

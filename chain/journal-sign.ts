@@ -2,17 +2,19 @@ import { Transaction as EthereumTransaction } from 'ethers';
 
 import {
   type ChainTransactionRow,
-  changeStatus,
   findLiveTransaction,
   insertTransaction,
   lockNextNonce,
-  lockNonceVersions,
+  type NonceKey,
+  spentOnMessages,
   storeNextNonce,
 } from '../db/chain-transactions.ts';
+import type { Transaction } from '../db/pool.ts';
 import { KeystoneError } from '../domain/errors.ts';
+import type { Uuid } from '../domain/ids.ts';
 import { classifyBroadcastError } from './broadcast.ts';
 import { decodeRevert, isRevert, revertError } from './contract-errors.ts';
-import { bumpFees, type Fees, suggestFees } from './fees.ts';
+import { type Fees, suggestFees } from './fees.ts';
 import type { JournalContext, JournalEvent, TransactionIntent } from './journal-types.ts';
 import type { CallRequest } from './provider.ts';
 import { RpcError, rpcErrorToKeystone } from './rpc.ts';
@@ -24,7 +26,7 @@ interface Prepared {
   readonly onChainNonce: number;
 }
 
-interface Unsigned {
+export interface Unsigned {
   readonly nonce: number;
   readonly to: string;
   readonly data: string;
@@ -38,14 +40,33 @@ interface Unsigned {
  * another process was faster, its row is the answer.
  */
 export async function signAndStore(context: JournalContext, intent: TransactionIntent): Promise<ChainTransactionRow> {
-  const { chain, database, signer } = context;
   const prepared = await prepare(context, intent);
-  const stored = await database.transaction({ kind: 'worker' }, async (transaction) => {
+  const stored = await context.takeTurns(() => store(context, intent, prepared));
+  if (stored.isNew) context.emit({ kind: 'signed', ...eventOf(stored.row) });
+  return stored.row;
+}
+
+/**
+ * The only call to the outside that runs inside a transaction is the signature, when a key management service makes it: the nonce that it covers must be
+ * nobody else's until the row is stored. It has a time limit, and this process holds no second connection meanwhile.
+ */
+async function store(
+  context: JournalContext,
+  intent: TransactionIntent,
+  prepared: Prepared,
+): Promise<{ row: ChainTransactionRow; isNew: boolean }> {
+  const { chain, database, signer } = context;
+  const value = intent.value ?? 0n;
+  const isMessage = value > 0n;
+  return database.transaction({ kind: 'worker' }, async (transaction) => {
     const address = signer.address.toLowerCase();
     const nonce = await lockNextNonce(transaction, chain.chainId, address, prepared.onChainNonce);
     const live = await findLiveTransaction(transaction, chain.chainId, intent.effectKey);
     if (live !== undefined) return { row: live, isNew: false };
-    const signed = await sign(context, { ...prepared.request, ...prepared, value: intent.value ?? 0n, nonce });
+    if (isMessage && intent.settlementId !== undefined) {
+      await assertWithinBudget(context, transaction, intent.settlementId, worstCase({ ...prepared, value }));
+    }
+    const signed = await sign(context, { ...prepared.request, ...prepared, value, nonce });
     const row = await insertTransaction(transaction, {
       chainId: chain.chainId,
       signer: address,
@@ -56,19 +77,48 @@ export async function signAndStore(context: JournalContext, intent: TransactionI
       data: prepared.request.data,
       ...signed,
       ...prepared.fees,
+      value,
+      gasLimit: prepared.gasLimit,
       replaces: null,
+      isMessage,
+      isCancel: false,
     });
     await storeNextNonce(transaction, chain.chainId, address, nonce + 1);
     await intent.inTransaction?.(transaction);
     return { row, isNew: true };
   });
-  if (stored.isNew) context.emit({ kind: 'signed', ...eventOf(stored.row) });
-  return stored.row;
+}
+
+/** Most that a transaction can cost, wei. */
+export function worstCase(transaction: { value: bigint; gasLimit: bigint; fees: Fees }): bigint {
+  return transaction.value + transaction.gasLimit * transaction.fees.maxFeeWei;
+}
+
+/** Wants the signer's lock, so that two messages of a settlement do not both take what is left. `exceptNonce`: its versions do not count. */
+export async function assertWithinBudget(
+  context: JournalContext,
+  transaction: Transaction,
+  settlementId: Uuid,
+  wantedWei: bigint,
+  exceptNonce?: NonceKey,
+): Promise<void> {
+  const { chain, limits } = context;
+  const budget = BigInt(chain.configuration.message_fee_budget_wei ?? limits.messageFeeBudgetWei);
+  const spent = await spentOnMessages(transaction, settlementId, chain.chainId, exceptNonce);
+  if (spent + wantedWei <= budget) return;
+  throw new KeystoneError(
+    'message_fee_budget_exceeded',
+    `The messages of this settlement would cost more than its budget on chain ${chain.chainId}.`,
+    { cause: new Error(`spent ${spent} wei, wanted ${wantedWei} wei, budget ${budget} wei`) },
+  );
 }
 
 /** Everything that has to be asked before the nonce is taken, in one round trip. */
 async function prepare(context: JournalContext, intent: TransactionIntent): Promise<Prepared> {
   const { chain, limits, signer } = context;
+  if (chain.isPaused()) {
+    throw new KeystoneError('chain_disagreement', `The nodes of chain ${chain.chainId} contradict each other.`);
+  }
   const request: CallRequest = {
     to: intent.to.toLowerCase(),
     data: intent.data,
@@ -82,13 +132,13 @@ async function prepare(context: JournalContext, intent: TransactionIntent): Prom
     chain.call(request).catch(refused),
     chain.estimateGas(request).catch(refused),
     suggestFees(chain, limits),
-    chain.transactionCount(signer.address, 'latest'),
+    chain.lowestTransactionCount(signer.address, 'latest'),
     chain.balance(signer.address),
   ]);
   const wanted = (gas * limits.gasMarginPercent) / 100n;
   const gasLimit = wanted > limits.maximumGas ? limits.maximumGas : wanted;
   // A transaction that cannot be paid for would hold up every later nonce, so it is not even signed.
-  if (balance < gasLimit * fees.maxFeeWei + (intent.value ?? 0n)) throw withoutFunds(context);
+  if (balance < worstCase({ value: intent.value ?? 0n, gasLimit, fees })) throw withoutFunds(context);
   return { request, gasLimit, fees, onChainNonce };
 }
 
@@ -107,7 +157,7 @@ export function withoutFunds(context: JournalContext): KeystoneError {
   );
 }
 
-async function sign(context: JournalContext, unsigned: Unsigned): Promise<{ raw: string; hash: string }> {
+export async function sign(context: JournalContext, unsigned: Unsigned): Promise<{ raw: string; hash: string }> {
   const { chain, signer } = context;
   const raw = await signer.signTransaction({
     type: 2,
@@ -130,44 +180,6 @@ async function sign(context: JournalContext, unsigned: Unsigned): Promise<{ raw:
     throw new KeystoneError('configuration_invalid', 'A signer signed something else than it was asked to.');
   }
   return { raw, hash: parsed.hash.toLowerCase() };
-}
-
-/**
- * Signs the same transaction with higher fees and stores it in place of `row`. Undefined when the cap forbids it, or when somebody else has
- * settled or replaced the row meanwhile.
- */
-export async function replace(
-  context: JournalContext,
-  row: ChainTransactionRow,
-): Promise<ChainTransactionRow | undefined> {
-  const { chain, database, limits } = context;
-  const previous = { maxFeeWei: BigInt(row.max_fee_per_gas), tipWei: BigInt(row.max_priority_fee_per_gas) };
-  const fees = bumpFees(previous, await suggestFees(chain, limits), limits);
-  if (fees === undefined) {
-    context.emit({ kind: 'fee_capped', ...eventOf(row) });
-    return undefined;
-  }
-  const { gasLimit, value } = EthereumTransaction.from(row.raw);
-  const { nonce, to_address: to, data } = row;
-  const signed = await sign(context, { nonce, to, data, value, gasLimit, fees });
-  const replacement = await database.transaction({ kind: 'worker' }, async (transaction) => {
-    await lockNonceVersions(transaction, row);
-    if (!(await changeStatus(transaction, row.id, 'signed', 'replaced'))) return undefined;
-    return insertTransaction(transaction, {
-      chainId: row.chain_id,
-      signer: row.signer,
-      nonce,
-      effectKey: row.effect_key,
-      settlementId: row.settlement_id,
-      to,
-      data,
-      ...signed,
-      ...fees,
-      replaces: row.id,
-    });
-  });
-  if (replacement !== undefined) context.emit({ kind: 'replaced', ...eventOf(replacement) });
-  return replacement;
 }
 
 /** The part of a journal event that names the transaction. */

@@ -1,6 +1,9 @@
 import { type ChainTransactionRow, listUnsettled } from '../db/chain-transactions.ts';
+import { KeystoneError } from '../domain/errors.ts';
 import {
+  isFinalSighting,
   isNonceLost,
+  isSettled,
   liveVersion,
   push,
   readVersions,
@@ -19,7 +22,7 @@ type Counts = { -readonly [Name in keyof SweepResult]: SweepResult[Name] };
 /** One pass over the rows of a chain that are not final, of whatever signer: stored bytes need no key. See `Journal.sweep`. */
 export async function sweepChain(context: JournalContext): Promise<SweepResult> {
   const counts: Counts = { examined: 0, broadcast: 0, included: 0, final: 0, reverted: 0, reorganised: 0 };
-  const finalized = await context.chain.finalizedBlock();
+  const finalized = await finalizedOrUnknown(context);
   let afterId = 0;
   for (;;) {
     const rows = await nextPage(context, afterId);
@@ -32,6 +35,16 @@ export async function sweepChain(context: JournalContext): Promise<SweepResult> 
     const last = rows.at(-1);
     if (last === undefined || rows.length < context.limits.sweepRows) return counts;
     afterId = last.id;
+  }
+}
+
+/** Nodes that are too few or that contradict each other settle nothing; signed bytes are sent again all the same. */
+async function finalizedOrUnknown(context: JournalContext): Promise<Block | undefined> {
+  try {
+    return await context.chain.finalizedBlock();
+  } catch (error) {
+    if (context.chain.nodes.length > 1 && error instanceof KeystoneError) return undefined;
+    throw error;
   }
 }
 
@@ -59,7 +72,7 @@ async function settle(
     return;
   }
   const live = liveVersion(versions);
-  if (live === undefined || live.status === 'final') return;
+  if (live === undefined || isSettled(live)) return;
   if (live.status !== 'signed') {
     if (await reopen(context, live)) counts.reorganised += 1;
   } else if (!isDue(context, live)) {
@@ -77,12 +90,9 @@ async function recordSweptSighting(
   finalized: Block | undefined,
   counts: Counts,
 ): Promise<void> {
-  const { receipt } = sighting;
-  let isFinal = finalized !== undefined && receipt.blockNumber <= finalized.number;
-  // A receipt of a block that the chain has dropped may linger in a node's index.
-  if (isFinal) isFinal = (await context.chain.block(receipt.blockNumber))?.hash === receipt.blockHash;
+  const isFinal = await isFinalSighting(context, sighting, finalized);
   await recordSighting(context, sighting, isFinal);
-  if (!receipt.succeeded) counts.reverted += 1;
+  if (!sighting.receipt.succeeded && !sighting.row.is_cancel) counts.reverted += 1;
   else if (isFinal) counts.final += 1;
   else counts.included += 1;
 }

@@ -3,7 +3,9 @@ import { KeystoneError } from '../domain/errors.ts';
 import type { BroadcastAnswer } from './broadcast.ts';
 import {
   inclusionOf,
+  isFinalSighting,
   isNonceLost,
+  isSettled,
   liveVersion,
   push,
   readVersions,
@@ -12,49 +14,85 @@ import {
   replaceIfStuck,
   sight,
 } from './journal-nonce.ts';
+import { cancel } from './journal-replace.ts';
 import { withoutFunds } from './journal-sign.ts';
-import type { Inclusion, JournalContext, WaitOptions } from './journal-types.ts';
+import type { Inclusion, JournalContext, TransactionIntent, WaitOptions } from './journal-types.ts';
 import { pause } from './pause.ts';
 import type { Block } from './provider.ts';
 
+/** A height that is final already: whatever is missing may come at any time. */
+const NOW = 0;
+
 /**
  * Sends a stored transaction and waits until one of its nonce's versions is in a block. `lost` when the nonce went to somebody else: the
- * effect has to be looked for, and tried again.
+ * effect has to be looked for, and tried again. `cancelled` when the nonce was taken back.
  */
 export async function awaitInclusion(
   context: JournalContext,
   row: ChainTransactionRow,
+  intent: Pick<TransactionIntent, 'cancelWhen'>,
   options: WaitOptions,
-): Promise<Inclusion | 'lost'> {
+): Promise<Inclusion | 'lost' | 'cancelled'> {
   const { limits } = context;
   const endsAt = performance.now() + limits.inclusionWaitMs;
   let versions: readonly ChainTransactionRow[] = [row];
   let nextPushAt = row.status === 'signed' ? 0 : performance.now() + limits.rebroadcastMs;
-  let pollMs = limits.receiptPollMs;
   let expired = 0;
+  let looks = true;
+  let nextOwnLookAt = performance.now() + limits.ownLookMs;
   for (;;) {
     options.heartbeat();
     options.signal.throwIfAborted();
     if (performance.now() >= nextPushAt) {
       await reopenDropped(context, versions);
+      await cancelIfSenseless(context, row, intent);
       const answer = await pushLine(context, row);
       expired = answer?.kind === 'nonce_expired' ? expired + 1 : 0;
       if (expired >= limits.nonceExpiredChecks && (await isNonceLost(context, row))) return 'lost';
       versions = await readVersions(context, row);
       nextPushAt = performance.now() + limits.rebroadcastMs;
+      // Ours waits no more, or its nonce is used: a receipt tells why.
+      looks ||= answer === undefined || answer.kind === 'nonce_expired';
     }
-    const sighting = await sight(context, versions);
-    if (sighting !== undefined) {
-      await recordSighting(context, sighting, false);
-      const inclusion = await inclusionOf(context, sighting);
-      if (inclusion !== undefined) return inclusion;
+    if (performance.now() >= nextOwnLookAt) {
+      looks = true;
+      nextOwnLookAt = performance.now() + limits.ownLookMs;
     }
+    const outcome = looks ? await outcomeOf(context, versions) : undefined;
+    if (outcome !== undefined) return outcome;
     if (performance.now() >= endsAt) {
       throw new KeystoneError('transaction_not_included', `Transaction ${row.hash} is not included yet.`);
     }
-    await pause(pollMs, options.signal);
-    pollMs = Math.min(pollMs * 1.5, limits.receiptPollMaximumMs);
+    const waitMs = Math.min(limits.heartbeatMs, Math.max(nextPushAt - performance.now(), 0));
+    const hashes = versions.map(({ hash }) => hash);
+    looks = await context.watcher.included(hashes, waitMs, options.signal);
   }
+}
+
+async function outcomeOf(
+  context: JournalContext,
+  versions: readonly ChainTransactionRow[],
+): Promise<Inclusion | 'cancelled' | undefined> {
+  const sighting = await sight(context, versions);
+  if (sighting === undefined) return undefined;
+  await recordSighting(context, sighting, false);
+  const inclusion = await inclusionOf(context, sighting);
+  return inclusion !== undefined && sighting.row.is_cancel ? 'cancelled' : inclusion;
+}
+
+/** Takes the nonce back when its effect is not wanted any more. One that was sent just now is likely to be included before that. */
+async function cancelIfSenseless(
+  context: JournalContext,
+  row: ChainTransactionRow,
+  intent: Pick<TransactionIntent, 'cancelWhen'>,
+): Promise<void> {
+  if (intent.cancelWhen === undefined) return;
+  const versions = await readVersions(context, row);
+  const live = liveVersion(versions);
+  const signedAt = versions.at(-1)?.created_at.getTime() ?? Date.now();
+  if (live?.status !== 'signed' || live.is_cancel || live.signer !== context.signer.address.toLowerCase()) return;
+  if (Date.now() - signedAt < context.limits.cancelAfterMs) return;
+  if ((await sight(context, versions)) === undefined && (await intent.cancelWhen())) await cancel(context, live);
 }
 
 /** Called when no version has a receipt: a row that says `included` has lost its block to a reorganisation. */
@@ -108,15 +146,22 @@ export async function awaitFinality(
   const endsAt = performance.now() + limits.finalityWaitMs;
   let nextPushAt = performance.now() + limits.rebroadcastMs;
   let versions = await versionsOf(context, hash);
+  /** Height that has to be final before it is worth asking for receipts again. */
+  let waitsFor = 0;
   for (;;) {
     options.heartbeat();
     options.signal.throwIfAborted();
-    const inclusion = await finalInclusion(context, hash, versions, await context.chain.finalizedBlock());
-    if (inclusion !== undefined) return inclusion;
+    const finalized = await context.watcher.finalized();
+    if (finalized !== undefined && finalized.number >= waitsFor) {
+      const found = await finalInclusion(context, hash, versions, finalized);
+      if (typeof found !== 'number') return found;
+      waitsFor = found;
+    }
     if (performance.now() >= nextPushAt) {
       await pushAgain(context, versions);
       versions = await versionsOf(context, hash);
       nextPushAt = performance.now() + limits.rebroadcastMs;
+      waitsFor = 0;
     }
     if (performance.now() >= endsAt) {
       throw new KeystoneError('chain_not_final', `Transaction ${hash} is not final yet.`);
@@ -132,32 +177,34 @@ async function versionsOf(context: JournalContext, hash: string): Promise<ChainT
   return row === undefined ? [] : readVersions(context, row);
 }
 
+/** The inclusion when it is final; else the height that has to be final first. */
 async function finalInclusion(
   context: JournalContext,
   hash: string,
   versions: readonly ChainTransactionRow[],
-  finalized: Block | undefined,
-): Promise<Inclusion | undefined> {
-  if (finalized === undefined) return undefined;
+  finalized: Block,
+): Promise<Inclusion | number> {
   if (versions.length === 0) return foreignInclusion(context, hash, finalized);
   const sighting = await sight(context, versions);
-  if (sighting === undefined || sighting.receipt.blockNumber > finalized.number) return undefined;
-  const block = await context.chain.block(sighting.receipt.blockNumber);
-  if (block?.hash !== sighting.receipt.blockHash) return undefined;
+  if (sighting === undefined) return NOW;
+  if (!(await isFinalSighting(context, sighting, finalized))) return sighting.receipt.blockNumber;
   await recordSighting(context, sighting, true);
-  return inclusionOf(context, sighting);
+  const inclusion = await inclusionOf(context, sighting);
+  if (inclusion === undefined) return NOW;
+  if (sighting.row.is_cancel) {
+    throw new KeystoneError('transaction_cancelled', `Transaction ${hash} was taken back before it was included.`);
+  }
+  return inclusion;
 }
 
 /** A transaction that the journal did not sign, e.g. one that `alreadyDone` found. */
-async function foreignInclusion(
-  context: JournalContext,
-  hash: string,
-  finalized: Block,
-): Promise<Inclusion | undefined> {
+async function foreignInclusion(context: JournalContext, hash: string, finalized: Block): Promise<Inclusion | number> {
   const receipt = await context.chain.receipt(hash);
-  if (receipt === undefined || receipt.blockNumber > finalized.number) return undefined;
+  if (receipt === undefined) return NOW;
+  if (receipt.blockNumber > finalized.number) return receipt.blockNumber;
+  const agreed = await context.chain.agreedReceipt(hash);
   const block = await context.chain.block(receipt.blockNumber);
-  if (block?.hash !== receipt.blockHash) return undefined;
+  if (agreed?.blockHash !== receipt.blockHash || block?.hash !== receipt.blockHash) return NOW;
   if (!receipt.succeeded)
     throw new KeystoneError('transaction_reverted', `Transaction ${hash} was refused in the block.`);
   return { ...receipt, blockTimestampMs: block.timestampMs };
@@ -166,7 +213,7 @@ async function foreignInclusion(
 /** While finality is awaited a reorganisation may drop the receipt: then the row waits again, and its bytes are sent. */
 async function pushAgain(context: JournalContext, versions: readonly ChainTransactionRow[]): Promise<void> {
   const live = liveVersion(versions);
-  if (live === undefined || live.status === 'final' || (await sight(context, versions)) !== undefined) return;
+  if (live === undefined || isSettled(live) || (await sight(context, versions)) !== undefined) return;
   if (live.status !== 'signed') await reopen(context, live);
   await push(context, live);
 }

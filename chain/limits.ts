@@ -17,9 +17,15 @@ export const CHAIN_LIMITS = {
   /** Most gas of one transaction (EIP-7825). */
   maximumGas: 16_777_216n,
 
-  /** First pause between two looks for a receipt; each further one is longer by half, up to the second number. */
+  /** Bounds of the pause between two looks at the head while somebody waits for inclusion: a tenth of the time between blocks, within these. */
   receiptPollMs: 100,
   receiptPollMaximumMs: 1_000,
+  /** Blocks that the watcher of receipts catches up with one by one; after more of them, everybody who waits looks for himself. */
+  watchedBlocks: 32,
+  /** Everybody who waits looks for himself this often, whatever the watcher says. */
+  ownLookMs: 15_000,
+  /** A wait looks up at least this often, to say that it lives. */
+  heartbeatMs: 1_000,
   /** How long one submit waits for inclusion before it says `transaction_not_included`; the row stays and the next submit goes on. */
   inclusionWaitMs: 300_000,
   /** How long one `waitFinal` waits before it says `chain_not_final`. */
@@ -36,12 +42,25 @@ export const CHAIN_LIMITS = {
 
   /** A transaction at the head of the line is replaced with higher fees after this long. Optimism's transaction manager: 48 s. */
   resubmitMs: 48_000,
-  /** Both fee caps grow by at least this, in thousandths. Nodes refuse less than 10 % (100). */
+  /** One that no node keeps, although it was just sent again, is replaced only after this long: nodes that restart come back. */
+  notInPoolMs: 120_000,
+  /** Both fee caps grow by at least this, in thousandths. Never less than 100, whatever stands here: most nodes refuse less than 10 %. */
   feeBumpThousandths: 125n,
   /** Fees never exceed the larger of `feeCapFloorWei` and `feeCapMultiple` times the node's present suggestion. */
   feeCapMultiple: 5n,
   feeCapFloorWei: 100_000_000_000n,
+  /** Least and highest tip; a chain's configuration may name another least. A node that lies about tips costs no more than the highest. */
   minimumTipWei: 1_000_000_000n,
+  maximumTipWei: 500_000_000_000n,
+  /** A transaction whose effect has become senseless is taken back once it has waited this long; before that it is cheaper to let it pass. */
+  cancelAfterMs: 6_000,
+  /** Most that one settlement's messages may cost on a chain whose configuration names no budget, gas included: wei in all. */
+  messageFeeBudgetWei: 100_000_000_000_000_000n,
+
+  /** Pause between two looks at the balances of the signers. */
+  balanceCheckMs: 60_000,
+  /** A signer with less than this is low, on a chain whose configuration names no limit: wei in all. */
+  lowBalanceWei: 100_000_000_000_000_000n,
 
   /** Rows that one sweep looks at; the next sweep goes on behind them. */
   sweepRows: 500,

@@ -44,17 +44,14 @@ export function createNodePool(options: NodePoolOptions): NodePool {
   const { chainId, nodes, minimumNodes } = options;
   const contradictions = createContradictions(options);
   /** Every node's answer. Throws `chain_unavailable` when fewer than the minimum answer. */
-  const everyAnswer = async <Value>(
-    ask: (node: ChainNode) => Promise<Value>,
-    among: readonly ChainNode[] = awake(nodes, minimumNodes),
-  ): Promise<Opinion<Value>[]> => {
+  const everyAnswer: EveryAnswer = async (ask, { minimum = minimumNodes, among = awake(nodes, minimum) } = {}) => {
     const results = await Promise.allSettled(among.map(async (node) => ({ node, value: await ask(node) })));
     const opinions = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    if (opinions.length >= minimumNodes) return opinions;
+    if (opinions.length >= minimum) return opinions;
     const failed = results.find((result) => result.status === 'rejected');
     // One node speaks for itself; of several, the number is what matters.
     if (failed !== undefined && nodes.length === 1) throw failed.reason;
-    throw unavailable(chainId, 'by enough nodes', `${opinions.length} of ${minimumNodes} nodes answered`);
+    throw unavailable(chainId, 'by enough nodes', `${opinions.length} of ${minimum} nodes answered`);
   };
   return {
     first: (ask) => firstAnswer(nodes, ask),
@@ -66,7 +63,7 @@ export function createNodePool(options: NodePoolOptions): NodePool {
       return opinions[0]?.value;
     },
     async anyReceipt(hash) {
-      const opinions = await everyAnswer((node) => node.receipt(hash), nodes);
+      const opinions = await everyAnswer((node) => node.receipt(hash), { among: nodes });
       return opinions.find(({ value }) => value !== undefined)?.value;
     },
     async lowestTransactionCount(address, block) {
@@ -74,7 +71,7 @@ export function createNodePool(options: NodePoolOptions): NodePool {
       return Math.min(...opinions.map(({ value }) => value));
     },
     async isKnown(hash) {
-      const opinions = await everyAnswer((node) => node.isKnown(hash));
+      const opinions = await everyAnswer((node) => node.isKnown(hash), { minimum: 1 });
       return opinions.some(({ value }) => value);
     },
     broadcast: (raw) => broadcast(nodes, raw),
@@ -108,7 +105,7 @@ async function firstAnswer<Result>(
 
 type EveryAnswer = <Value>(
   ask: (node: ChainNode) => Promise<Value>,
-  among?: readonly ChainNode[],
+  options?: { readonly minimum?: number; readonly among?: readonly ChainNode[] },
 ) => Promise<Opinion<Value>[]>;
 
 /** The lowest block that is final for every node that answers, if they all say the same of it. */
@@ -126,7 +123,7 @@ async function finalizedBlock(everyAnswer: EveryAnswer, contradictions: Contradi
       if (found === undefined) throw unavailable(node.chainId, 'eth_getBlockByNumber', 'a final block is missing');
       return found;
     },
-    opinions.map(({ node }) => node),
+    { among: opinions.map(({ node }) => node) },
   );
   contradictions.compare('block', atHeight, (block) => block.hash);
   return atHeight[0]?.value;

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, afterAll, describe, expect, it, jest } from '@jes
 import { Transaction as EthereumTransaction } from 'ethers';
 
 import { type BareChain, startBareChain } from './testing/bare-chain.ts';
+import { until } from './testing/journaling.ts';
 import { START_LIMIT_MS } from './testing/local-chain.ts';
 import { mintCall } from './testing/mint.ts';
 import { type Answer, type Lie, type NodeProxy, startNodeProxy } from './testing/node-proxy.ts';
@@ -170,9 +171,8 @@ describe('a broadcast', () => {
       await second.fund(sender.address);
       const raw = await signedMint(sender);
       await chain.broadcast(raw);
-      const known = async (node: Chain): Promise<boolean> => node.isKnown(hashOf(raw));
-      expect(await known(local.chain)).toBe(true);
-      expect(await known(second.chain)).toBe(true);
+      // It is done as soon as one node has the bytes; the other gets them all the same.
+      for (const node of [local.chain, second.chain]) await until('known', () => node.isKnown(hashOf(raw)));
     } finally {
       await second.stop();
     }
@@ -204,6 +204,18 @@ describe('a broadcast', () => {
     await expect(chain.broadcast(raw)).rejects.toThrow('nonce too low');
     proxy(0).lie(saying('transaction already imported'));
     await expect(chain.broadcast(raw)).rejects.toThrow('already imported');
+  });
+});
+
+describe('a node', () => {
+  it('that is away leaves no address in errors and events', async () => {
+    const { chain, events } = through(1, {
+      rpc_urls: ['http://user:pass1234@127.0.0.1:9/v3/secret-key?token=abc', 'http://127.0.0.1:9/v3/another-key'],
+    });
+    const error: unknown = await chain.headBlock().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'chain_unavailable' });
+    const text = `${String(error)} ${String((error as Error).cause)} ${JSON.stringify([error, events])}`;
+    expect(text).not.toMatch(/secret-key|another-key|pass1234|abc/);
   });
 });
 

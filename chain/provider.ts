@@ -33,9 +33,9 @@ export interface Chain extends ChainReads {
   checkChainId(): Promise<void>;
   /** The receipt that all nodes agree on; undefined while one of them has none. Ask only about blocks that are final. Throws as `finalizedBlock`. */
   agreedReceipt(transactionHash: string): Promise<Receipt | undefined>;
-  /** The lowest count that a node knows: one that lies behind, or lies, must not make a nonce look used. */
+  /** The lowest count that a node knows: one that lies must not make a nonce look used. Wants `minimumNodes` answers. */
   lowestTransactionCount(address: string, block: number | 'latest'): Promise<number>;
-  /** Receipts that any node has, for whoever must not overlook one. */
+  /** A receipt that any node has, for whoever must not overlook one. Wants `minimumNodes` answers. */
   anyReceipt(transactionHash: string): Promise<Receipt | undefined>;
   /** Sends to all nodes; one that takes the bytes is enough. Throws RpcError when all refuse: the answer that says most. */
   broadcast(raw: string): Promise<void>;

@@ -1,10 +1,9 @@
-import type { EffectStep } from '../domain/effect-key.ts';
 import type { Uuid } from '../domain/ids.ts';
 import type { Transaction } from './pool.ts';
 
 /** Queries of the transaction journal (`chain/journal.ts` says when each is run). */
 
-export type ChainTransactionStatus = 'signed' | 'included' | 'final' | 'reverted' | 'replaced';
+export type ChainTransactionStatus = 'signed' | 'included' | 'final' | 'reverted' | 'replaced' | 'cancelled';
 
 export interface ChainTransactionRow {
   readonly id: number;
@@ -19,10 +18,17 @@ export interface ChainTransactionRow {
   /** The signed bytes. */
   readonly raw: string;
   readonly hash: string;
+  /** Wei, decimal. */
+  readonly value: string;
+  readonly gas_limit: number;
   /** Wei per gas, decimal. */
   readonly max_fee_per_gas: string;
   readonly max_priority_fee_per_gas: string;
   readonly replaces: number | null;
+  /** Counts against the settlement's budget for message fees. */
+  readonly is_message: boolean;
+  /** Takes the nonce back without the effect. */
+  readonly is_cancel: boolean;
   readonly status: ChainTransactionStatus;
   readonly block_number: number | null;
   readonly block_hash: string | null;
@@ -41,9 +47,13 @@ export interface NewChainTransaction {
   readonly data: string;
   readonly raw: string;
   readonly hash: string;
+  readonly value: bigint;
+  readonly gasLimit: bigint;
   readonly maxFeeWei: bigint;
   readonly tipWei: bigint;
   readonly replaces: number | null;
+  readonly isMessage: boolean;
+  readonly isCancel: boolean;
 }
 
 /** One nonce of one signer on one chain. */
@@ -53,8 +63,8 @@ export interface NonceKey {
   readonly nonce: number;
 }
 
-const COLUMNS = `id, chain_id, signer, nonce, effect_key, settlement_id, to_address, data, raw, hash, max_fee_per_gas, max_priority_fee_per_gas,
-  replaces, status, block_number, block_hash, broadcasts, last_broadcast_at, created_at`;
+const COLUMNS = `id, chain_id, signer, nonce, effect_key, settlement_id, to_address, data, raw, hash, value, gas_limit, max_fee_per_gas,
+  max_priority_fee_per_gas, replaces, is_message, is_cancel, status, block_number, block_hash, broadcasts, last_broadcast_at, created_at`;
 
 /** The effect's live transaction: signed, included or final. There is at most one. */
 export async function findLiveTransaction(
@@ -158,8 +168,9 @@ export async function insertTransaction(
 ): Promise<ChainTransactionRow> {
   const rows = await transaction.query<ChainTransactionRow>(
     `INSERT INTO keystone.chain_transactions
-       (chain_id, signer, nonce, effect_key, settlement_id, to_address, data, raw, hash, max_fee_per_gas, max_priority_fee_per_gas, replaces)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING ${COLUMNS}`,
+       (chain_id, signer, nonce, effect_key, settlement_id, to_address, data, raw, hash, value, gas_limit, max_fee_per_gas,
+        max_priority_fee_per_gas, replaces, is_message, is_cancel)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING ${COLUMNS}`,
     [
       row.chainId,
       row.signer,
@@ -170,9 +181,13 @@ export async function insertTransaction(
       row.data,
       row.raw,
       row.hash,
+      row.value.toString(),
+      row.gasLimit.toString(),
       row.maxFeeWei.toString(),
       row.tipWei.toString(),
       row.replaces,
+      row.isMessage,
+      row.isCancel,
     ],
   );
   const stored = rows[0];
@@ -214,7 +229,7 @@ export async function lockNonceVersions(transaction: Transaction, key: NonceKey)
 export async function settleNonce(
   transaction: Transaction,
   winner: ChainTransactionRow,
-  outcome: { status: 'included' | 'reverted' | 'final'; blockNumber: number; blockHash: string },
+  outcome: { status: 'included' | 'reverted' | 'final' | 'cancelled'; blockNumber: number; blockHash: string },
 ): Promise<void> {
   await transaction.query(
     `UPDATE keystone.chain_transactions SET status = 'replaced', updated_at = clock_timestamp()
@@ -244,23 +259,8 @@ export async function reopenTransaction(transaction: Transaction, row: ChainTran
   return rows.length === 1;
 }
 
-/** Which of these transactions our own journal sent for one of the steps (an effect key is `<settlement>:<step>:<generation>`). */
-export async function transactionsOfSteps(
-  transaction: Transaction,
-  chainId: number,
-  hashes: readonly string[],
-  steps: readonly EffectStep[],
-): Promise<ReadonlySet<string>> {
-  const rows = await transaction.query<{ hash: string }>(
-    `SELECT hash FROM keystone.chain_transactions
-     WHERE chain_id = $1 AND hash = ANY($2) AND split_part(effect_key, ':', 2) = ANY($3)`,
-    [chainId, hashes, steps],
-  );
-  return new Set(rows.map((row) => row.hash));
-}
-
 /**
- * Whether an effect that was signed can never happen: every transaction that was signed for it was reverted in a final block, so its
+ * Whether an effect that was signed can never happen: every transaction that was signed for it was reverted or taken back in a final block, so its
  * nonce is spent and no reorganisation brings it back. False when none was ever signed.
  */
 export async function effectIsImpossible(
@@ -268,10 +268,29 @@ export async function effectIsImpossible(
   effect: { chainId: number; effectKey: string; finalBlock: number },
 ): Promise<boolean> {
   const rows = await transaction.query<{ impossible: boolean | null }>(
-    `SELECT bool_and(status IN ('reverted', 'replaced') AND (status = 'replaced' OR block_number <= $3))
-            AND bool_or(status = 'reverted') AS impossible
+    `SELECT bool_and(status IN ('reverted', 'cancelled', 'replaced') AND (status = 'replaced' OR block_number <= $3))
+            AND bool_or(status IN ('reverted', 'cancelled')) AS impossible
      FROM keystone.chain_transactions WHERE chain_id = $1 AND effect_key = $2`,
     [effect.chainId, effect.effectKey, effect.finalBlock],
   );
   return rows[0]?.impossible === true;
+}
+
+/**
+ * What the messages of a settlement cost on a chain at most, wei: what went along with each of them, and its gas at the highest price that was agreed
+ * to. Of the versions of a nonce only the one that counts is taken; `exceptNonce` leaves out all of them, to see what another version may cost.
+ */
+export async function spentOnMessages(
+  transaction: Transaction,
+  settlementId: Uuid,
+  chainId: number,
+  exceptNonce?: NonceKey,
+): Promise<bigint> {
+  const rows = await transaction.query<{ wei: string }>(
+    `SELECT coalesce(sum(value + gas_limit * max_fee_per_gas), 0)::text AS wei FROM keystone.chain_transactions
+     WHERE settlement_id = $1 AND chain_id = $2 AND is_message AND status <> 'replaced'
+       AND ($3::text IS NULL OR signer <> $3 OR nonce <> $4)`,
+    [settlementId, chainId, exceptNonce?.signer ?? null, exceptNonce?.nonce ?? null],
+  );
+  return BigInt(rows[0]?.wei ?? '0');
 }

@@ -1,7 +1,7 @@
 import { Interface } from 'ethers';
 
 import { kbondAbi } from '../../contracts/generated/abi.ts';
-import type { LocalChain } from './local-chain.ts';
+import type { Chain } from '../provider.ts';
 
 const token = Interface.from(kbondAbi);
 const TRANSFER = token.getEvent('Transfer')?.topicHash ?? '';
@@ -12,7 +12,7 @@ export function mintCall(address: string, recipient: string): { to: string; data
 }
 
 /** How often each recipient was minted to, by the chain's own logs. */
-export async function countMints(local: Pick<LocalChain, 'chain'>, address: string): Promise<Map<string, number>> {
+export async function countMints(local: { readonly chain: Chain }, address: string): Promise<Map<string, number>> {
   const head = await local.chain.headBlock();
   const logs = await local.chain.logs({ addresses: [address], topics: [TRANSFER], fromBlock: 0, toBlock: head.number });
   const counts = new Map<string, number>();

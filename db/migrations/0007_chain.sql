@@ -12,11 +12,19 @@ CREATE TABLE keystone.chain_transactions (
   data text NOT NULL,
   raw text NOT NULL,
   hash text NOT NULL UNIQUE,
+  -- Wei that goes along: the fee of a message.
+  value numeric(78, 0) NOT NULL DEFAULT 0,
+  gas_limit bigint NOT NULL DEFAULT 0,
   max_fee_per_gas numeric(78, 0) NOT NULL,
   max_priority_fee_per_gas numeric(78, 0) NOT NULL,
   -- A replacement (same nonce, higher fee) is a row of its own that points to what it replaces.
   replaces bigint REFERENCES keystone.chain_transactions (id),
-  status text NOT NULL DEFAULT 'signed' CHECK (status IN ('signed', 'included', 'final', 'reverted', 'replaced')),
+  -- Counts against the settlement's budget for message fees. Whatever replaces the row inherits it: its gas is spent for the message all the same.
+  is_message boolean NOT NULL DEFAULT false,
+  -- Takes the nonce back without the effect: a transfer of nothing to oneself.
+  is_cancel boolean NOT NULL DEFAULT false,
+  -- cancelled: a cancellation that is final; the effect may be tried again. Until then it holds the effect's key as `signed` or `included`.
+  status text NOT NULL DEFAULT 'signed' CHECK (status IN ('signed', 'included', 'final', 'reverted', 'replaced', 'cancelled')),
   block_number bigint,
   block_hash text,
   broadcasts integer NOT NULL DEFAULT 0,
@@ -24,9 +32,9 @@ CREATE TABLE keystone.chain_transactions (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- One live transaction per effect; a reverted or replaced one makes room for the next.
+-- One live transaction per effect; a reverted, replaced or cancelled one makes room for the next.
 CREATE UNIQUE INDEX chain_transactions_effect ON keystone.chain_transactions (chain_id, effect_key) WHERE status IN ('signed', 'included', 'final');
-CREATE UNIQUE INDEX chain_transactions_nonce ON keystone.chain_transactions (chain_id, signer, nonce) WHERE status IN ('signed', 'included', 'final', 'reverted');
+CREATE UNIQUE INDEX chain_transactions_nonce ON keystone.chain_transactions (chain_id, signer, nonce) WHERE status IN ('signed', 'included', 'final', 'reverted', 'cancelled');
 CREATE INDEX chain_transactions_open ON keystone.chain_transactions (chain_id, signer, nonce) WHERE status IN ('signed', 'included');
 
 -- The lock of a signer's nonces, and the next one as far as we know.
@@ -34,6 +42,19 @@ CREATE TABLE keystone.chain_signers (
   chain_id bigint NOT NULL,
   signer text NOT NULL,
   next_nonce bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (chain_id, signer)
+);
+
+CREATE INDEX chain_transactions_messages ON keystone.chain_transactions (settlement_id, chain_id) WHERE is_message;
+
+-- What each signer has on each chain that it pays on, when somebody last looked.
+CREATE TABLE keystone.signer_balances (
+  chain_id bigint NOT NULL,
+  signer text NOT NULL,
+  role text NOT NULL CHECK (role IN ('engine', 'oracle', 'relayer')),
+  balance_wei numeric(78, 0) NOT NULL,
+  low boolean NOT NULL,
+  checked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (chain_id, signer)
 );
 
@@ -107,7 +128,7 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['chain_transactions', 'chain_signers', 'chain_cursors', 'chain_blocks', 'chain_events', 'tokens', 'decisions', 'proofs'] LOOP
+  FOREACH name IN ARRAY ARRAY['chain_transactions', 'chain_signers', 'signer_balances', 'chain_cursors', 'chain_blocks', 'chain_events', 'tokens', 'decisions', 'proofs'] LOOP
     EXECUTE format('ALTER TABLE keystone.%I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE keystone.%I FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY everything ON keystone.%I TO keystone_worker, keystone_operator USING (true) WITH CHECK (true)', name);

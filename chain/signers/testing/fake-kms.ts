@@ -168,7 +168,8 @@ function minimal(value: bigint): Buffer {
 function encode(r: bigint, s: bigint, padded: boolean): Buffer {
   const integer = (value: bigint): Buffer => {
     const bytes = minimal(value);
-    const content = padded || (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes;
+    const positive = (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes;
+    const content = padded ? Buffer.concat([Buffer.from([0]), positive]) : positive;
     return Buffer.concat([Buffer.from([0x02, content.length]), content]);
   };
   const content = Buffer.concat([integer(r), integer(s)]);
