@@ -271,6 +271,17 @@ describe('the contracts of both chains', () => {
 });
 
 describe('packs of other forms', () => {
+  it.each([
+    ['fees beyond the amount', '1'],
+    ['an amount beyond 256 bits', '9'.repeat(78)],
+  ])('%s are a verdict, not an exception', async (_what, amount_minor) => {
+    const pack = mutable(cross.crossChainPack());
+    set(at(pack, 'settled_legs', 'legs', 1), { amount_minor });
+    const report = await verify(simulatedChains(), JSON.stringify(pack));
+    expect(report.exit_code).toBe(1);
+    expect(refuted(report.checks)).toContain('chains can be read again');
+  });
+
   it('wallets are asked of escrows that keep them, where the pack names no log that opened them', async () => {
     const pack = mutable(fixture.settlementPack());
     for (const index of [0, 1]) {

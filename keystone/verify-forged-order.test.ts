@@ -186,6 +186,11 @@ const CONTRACTS: readonly Forgery[] = [
     (pack) => set(remote(pack), { released: place(5011, 0, 'c1') }),
   ],
   [
+    'settled legs of another settlement',
+    ['settled legs are of this settlement'],
+    (pack) => set(at(pack, 'settled_legs'), { settlement_id: fixture.SETTLEMENT_ID }),
+  ],
+  [
     'a leg that moved to another chain than it was agreed on',
     [
       'settled legs are the legs of the terms',

@@ -2,7 +2,7 @@
 
 import { TOKEN_STANDARDS, accountId, assetId } from './caip.ts';
 import { CANON_VERSION } from './canonical.ts';
-import { decisionSetDigest } from './decisions.ts';
+import { decisionSetDigest, subjectOf } from './decisions.ts';
 import { PACK_LIMITS } from './json.ts';
 import type { TrustedKeysFile } from './keys.ts';
 import { PACK_FORMAT } from './pack-types.ts';
@@ -26,6 +26,12 @@ export function checkSettlement(
   findings.equal('pack format', PACK_FORMAT, pack.format, 'the format that these checks are written for');
   findings.equal('pack canon_version', CANON_VERSION, pack.canon_version, 'the canonicalisation of every reference');
   checkAttestation(pack, findings);
+  findings.holds(
+    `settled legs are of this ${pack.kind}`,
+    sameData(subjectOf(pack.settled_legs), subjectOf(pack)),
+    'settled_legs carries the id of the pack',
+    subjectOf(pack.settled_legs),
+  );
   const [decision] = names.map((name) => pack.protocols[name]?.decision_object);
   findings.equal(
     'decision set digest recomputes',

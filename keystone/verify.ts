@@ -116,7 +116,11 @@ async function checkStrict(
   for (const [name, run] of groups) {
     attempt(`${name} can be checked`, findings, run);
   }
-  await checkOnChain(pack, options.readers, findings);
+  try {
+    await checkOnChain(pack, options.readers, findings);
+  } catch (error) {
+    unhashable('chains can be read again', findings, error);
+  }
   return pack;
 }
 
@@ -125,8 +129,12 @@ function attempt(name: string, findings: Findings, check: () => void): void {
   try {
     check();
   } catch (error) {
-    findings.holds(name, false, 'the pack holds a value that cannot be hashed', messageOf(error));
+    unhashable(name, findings, error);
   }
+}
+
+function unhashable(name: string, findings: Findings, error: unknown): void {
+  findings.holds(name, false, 'the pack holds a value that cannot be hashed', messageOf(error));
 }
 
 function readAs(parse: () => unknown): { pack?: JsonObject; problem?: string; code?: string } {
