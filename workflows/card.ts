@@ -8,6 +8,8 @@ export interface Card {
   readonly deadlineMs: number;
   readonly held: boolean;
   readonly parked: { step: string; code: string; detail: string } | null;
+  /** Why a person should look although nothing is parked. */
+  readonly attention: string | undefined;
   readonly last: TimelineEntry | undefined;
 }
 
@@ -26,12 +28,15 @@ export function renderCard(card: Card): string {
       '',
       `**Needs attention:** step \`${card.parked.step}\` stopped with \`${card.parked.code}\`: ${card.parked.detail}`,
       '',
-      'Updates: `retry`, `abort`' + (card.parked.step === 'execute' ? ', `skip`' : '') + '.',
+      'Updates: `retry`, `abort`' + (card.parked.step === 'carry' ? ', `skip`' : '') + '.',
     );
   }
+  if (card.attention !== undefined) lines.push('', `**Needs attention:** ${card.attention}`);
   if (card.last !== undefined) {
-    const transaction = card.last.transaction_hash === undefined ? '' : ` (\`${card.last.transaction_hash}\`)`;
-    lines.push('', `Last: ${card.last.what}${transaction}, ${new Date(card.last.at_ms).toISOString()}`);
+    const { chain_id: chainId, transaction_hash: hash } = card.last;
+    const chain = chainId === undefined ? '' : ` on chain ${chainId}`;
+    const transaction = hash === undefined ? '' : ` (\`${hash}\`)`;
+    lines.push('', `Last: ${card.last.what}${chain}${transaction}, ${new Date(card.last.at_ms).toISOString()}`);
   }
   return lines.join('\n');
 }

@@ -23,6 +23,8 @@ export interface TimelineEntry {
   readonly at_ms: number;
   readonly what: string;
   readonly state: SettlementState;
+  /** Where the transaction is. */
+  readonly chain_id?: number;
   readonly transaction_hash?: string;
 }
 
@@ -37,7 +39,7 @@ export const stateQuery = defineQuery<SettlementState>('state');
 export const timelineQuery = defineQuery<TimelineEntry[]>('timeline');
 export const pendingQuery = defineQuery<PendingView>('pending');
 
-/** What an operator answers when a step could not be done. `skip` is allowed only for the execute step. */
+/** What an operator answers when a step could not be done. `skip` is allowed only for the carry step: whatever is due there anybody may do. */
 export const retryUpdate = defineUpdate<PendingView, [{ reason: string }]>('retry');
 export const skipUpdate = defineUpdate<PendingView, [{ reason: string }]>('skip');
 export const abortUpdate = defineUpdate<PendingView, [{ reason: string }]>('abort');

@@ -18,10 +18,10 @@ export function registerOperatorHandlers(
   const parkedOnly = (_input: Reason) => {
     if (status.parked === null) throw ApplicationFailure.nonRetryable('The settlement is not parked.', 'not_parked');
   };
-  const executeOnly = (input: Reason) => {
+  const carryOnly = (input: Reason) => {
     parkedOnly(input);
-    if (status.parked?.step !== 'execute')
-      throw ApplicationFailure.nonRetryable('Only execute can be skipped.', 'not_skippable');
+    if (status.parked?.step !== 'carry')
+      throw ApplicationFailure.nonRetryable('Only carry can be skipped.', 'not_skippable');
   };
   const answer = (given: OperatorAnswer) => (input: Reason) => {
     status.note(`operator: ${given} (${input.reason})`);
@@ -46,8 +46,8 @@ export function registerOperatorHandlers(
   };
   setHandler(retryUpdate, answer('retry'), { validator: parkedOnly, description: 'repeat the parked step' });
   setHandler(skipUpdate, answer('skip'), {
-    validator: executeOnly,
-    description: 'leave the parked execution to anybody else',
+    validator: carryOnly,
+    description: 'leave what is due on the chains to anybody else',
   });
   setHandler(abortUpdate, abort, { validator: abortable, description: 'end the settlement without a swap' });
   setHandler(holdUpdate, hold(true), { description: 'begin no further step' });

@@ -21,6 +21,7 @@ export class RunStatus {
   endingCode: string | null = null;
   held = false;
   parked: PendingView['parked'] = null;
+  private attention: string | undefined;
   private waitingFor = 'the parties to confirm';
   private shownState: SettlementState;
   private readonly timeline: TimelineEntry[] = [];
@@ -39,14 +40,36 @@ export class RunStatus {
   took(step: string, progress: Progress): void {
     this.state = progress.state;
     this.endingCode = progress.endingCode;
-    this.note(step, progress.transactionHash);
+    const effects = progress.effects ?? [];
+    if (effects.length === 0) this.note(step);
+    for (const { what, chainId, transactionHash } of effects) {
+      this.note(what === step ? step : `${step}: ${what}`, { chainId, transactionHash });
+    }
     this.showCard();
   }
 
-  note(what: string, transactionHash?: string): void {
+  note(what: string, at?: { chainId: number; transactionHash: string }): void {
     if (this.timeline.length >= WORKFLOW_LIMITS.timelineEntries) return;
     const entry = { at_ms: Date.now(), what, state: this.state };
-    this.timeline.push(transactionHash === undefined ? entry : { ...entry, transaction_hash: transactionHash });
+    this.timeline.push(
+      at === undefined ? entry : { ...entry, chain_id: at.chainId, transaction_hash: at.transactionHash },
+    );
+  }
+
+  /** Something that a person should look at while the settlement goes on; marked once, until the settlement ends. */
+  mark(attention: string): void {
+    if (this.attention === undefined) {
+      this.note(`needs attention: ${attention}`);
+      upsertSearchAttributes([{ key: settlementNeedsAttentionKey, value: true }]);
+    }
+    this.attention = attention;
+    this.showCard();
+  }
+
+  private unmark(): void {
+    if (this.attention === undefined) return;
+    this.attention = undefined;
+    if (this.parked === null) upsertSearchAttributes([{ key: settlementNeedsAttentionKey, value: false }]);
   }
 
   waitFor(what: string): void {
@@ -62,11 +85,12 @@ export class RunStatus {
 
   unpark(): void {
     this.parked = null;
-    upsertSearchAttributes([{ key: settlementNeedsAttentionKey, value: false }]);
+    if (this.attention === undefined) upsertSearchAttributes([{ key: settlementNeedsAttentionKey, value: false }]);
   }
 
   /** One event per phase, not per state: each upsert is an event of the history. */
   showState(): void {
+    if (isTerminal(this.state)) this.unmark();
     if (this.shownState !== this.state) {
       this.shownState = this.state;
       upsertSearchAttributes([{ key: settlementStateKey, value: this.state }]);
@@ -91,6 +115,7 @@ export class RunStatus {
         deadlineMs: this.input.deadlineMs,
         held: this.held,
         parked: this.parked,
+        attention: this.attention,
         last: this.timeline.at(-1),
       }),
     );

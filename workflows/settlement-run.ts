@@ -30,7 +30,15 @@ import { RunStatus } from './run-status.ts';
 import { steps } from './steps.ts';
 
 /** Facts that can mean that the contracts have decided or need a hand; a deposit alone only moves the card. */
-const DECISIVE_FACTS = ['StateTransition', 'SettlementTimedOut', 'ExecutionFailed', 'Attested'];
+const DECISIVE_FACTS = [
+  'StateTransition',
+  'ExecutionFailed',
+  'Attested',
+  'RemotePrepared',
+  'RemoteExecuted',
+  'RemoteRolledBack',
+  'CooperativeRelease',
+];
 
 /** Longest text of a failure that the card shows. */
 const DETAIL_LENGTH = 300;
@@ -59,6 +67,7 @@ export class SettlementRun {
   private confirmations = 0;
   private decisions = 0;
   private decisiveFacts = 0;
+  private factsBeforeOpening = 0;
   private concluding = false;
   private readonly seenTransactions = new Set<string>();
   private readonly deadline = new CancellationScope();
@@ -112,39 +121,52 @@ export class SettlementRun {
   async decideAndOpen(): Promise<void> {
     for (;;) {
       const seen = this.decisions + this.decisiveFacts;
-      const opened = await this.step<OpenProgress>('open', 'the escrow to open', () => steps.open(this.target));
+      this.factsBeforeOpening = this.decisiveFacts;
+      const opened = await this.step<OpenProgress>('open', 'every chain to open', () => steps.open(this.target));
       if (opened.outcome === 'failed') throw new Interruption('compliance_failed');
+      // The contract has ended it, which before any decision only a deadline does.
+      if (opened.outcome === 'ended') throw new Interruption('deadline');
       if (opened.outcome === 'opened') break;
-      await this.until('the compliance gate on chain', () => this.decisions + this.decisiveFacts > seen);
+      const whom = opened.outcome === 'waiting' ? 'the other attesters' : 'the compliance gate on chain';
+      await this.until(whom, () => this.decisions + this.decisiveFacts > seen);
     }
     this.status.showState();
   }
 
-  /** From the open escrow to the proof. The contracts decide; the engine only helps when an automatic execution failed. */
+  /** From the open escrows to the proof. The contracts decide; the engine carries what they decide from chain to chain. */
   async awaitDepositsAndExecution(): Promise<void> {
-    let seen = 0;
-    do {
+    // Deposits may come in as soon as the first chain is open; what attesters said before that is no news any more.
+    let seen = this.factsBeforeOpening;
+    while (!isTerminal(this.status.state)) {
       await this.until('the deposits', () => this.decisiveFacts > seen);
       seen = this.decisiveFacts;
-    } while (!(await this.finalised()));
+      await this.follow();
+    }
   }
 
-  /** Ends the settlement after the normal course was left. The chain may have executed meanwhile: then it is finalised after all. */
+  /**
+   * Ends the settlement after the normal course was left, and stays until every chain is settled. The swap may have been decided meanwhile: then
+   * it is finalised after all.
+   */
   async conclude(interruption: Interruption): Promise<void> {
     const reason = interruption.reason;
     if (reason !== 'ended') {
       this.concluding = true;
       this.closeDeadline();
-      await this.step<FinaliseProgress>(
+      const ended = await this.step<FinaliseProgress>(
         'conclude',
         'the chain to end it',
         () => steps.conclude({ ...this.target, reason }),
         'stays',
       );
+      this.status.showState();
+      let seen = this.decisiveFacts;
+      if (ended.carryDue) await this.carry('stays');
+      // Only an operator who skips leaves something undone: then whoever does it instead wakes us.
       while (!isTerminal(this.status.state)) {
-        const seen = this.decisiveFacts;
-        if (await this.finalised()) break;
         await this.until('the execution to be final', () => this.decisiveFacts > seen, 'stays');
+        seen = this.decisiveFacts;
+        await this.follow();
       }
     }
     this.status.showState();
@@ -158,19 +180,19 @@ export class SettlementRun {
     return this.status.outcome();
   }
 
-  /** Takes over what the contracts decided; calls `execute` for them when the automatic execution failed. */
-  private async finalised(): Promise<boolean> {
-    const progress = await this.step<FinaliseProgress>(
-      'finalise',
-      'finality',
-      () => steps.finalise(this.target),
-      'stays',
-    );
-    if (progress.executionDue) {
-      await this.step<Progress>('execute', 'the execution', () => steps.execute(this.target), 'stays');
-    }
+  /** Takes over what the contracts decided, and carries what is due on any chain. */
+  private async follow(): Promise<void> {
+    const taken = await this.step<FinaliseProgress>('finalise', 'finality', () => steps.finalise(this.target), 'stays');
+    if (taken.attention !== undefined) this.status.mark(taken.attention);
     this.status.showState();
-    return isTerminal(this.status.state);
+    if (!taken.carryDue) return;
+    // Until the contract has decided, the deadline and an abort still count.
+    await this.carry(this.status.state === 'AWAITING_DEPOSITS' && !this.concluding ? 'interruptible' : 'stays');
+    this.status.showState();
+  }
+
+  private async carry(mode: Mode): Promise<void> {
+    await this.step<FinaliseProgress>('carry', 'what is due on the chains', () => steps.carry(this.target), mode);
   }
 
   /** Runs one activity. An unexpected failure parks the settlement for an operator instead of failing the workflow. */
@@ -266,10 +288,11 @@ export class SettlementRun {
   }
 
   private takeFacts(facts: ChainFacts): void {
-    const known = this.seenTransactions.has(facts.transaction_hash);
+    const transaction = `${facts.chain_id}:${facts.transaction_hash}`;
+    const known = this.seenTransactions.has(transaction);
     if (known || this.seenTransactions.size >= WORKFLOW_LIMITS.rememberedTransactions) return;
-    this.seenTransactions.add(facts.transaction_hash);
-    this.status.note(facts.names.join(', '), facts.transaction_hash);
+    this.seenTransactions.add(transaction);
+    this.status.note(facts.names.join(', '), { chainId: facts.chain_id, transactionHash: facts.transaction_hash });
     if (facts.names.some((name) => DECISIVE_FACTS.includes(name))) this.decisiveFacts += 1;
     else this.status.showCard();
   }

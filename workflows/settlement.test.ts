@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 
 import { createWorkflowStage, scriptedActivities, type WorkflowStage } from '../test/support/settlement-workflow.ts';
+import type { SettlementState } from '../domain/settlement-state.ts';
 import type { SettlementOutcome } from './messages.ts';
 
 let stage: WorkflowStage;
@@ -10,16 +11,21 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => stage.close());
 
-const executed = { transaction_hash: '0xexecuted', block_number: 7, names: ['LegDeposited', 'StateTransition'] };
-const deposited = { transaction_hash: '0xdeposited', block_number: 6, names: ['LegDeposited'] };
-const at = (state: 'AWAITING_CONFIRMATION' | 'COMPLIANCE_CHECKING' | 'AWAITING_DEPOSITS' | 'ROLLED_BACK') => ({
+const executed = {
+  chain_id: 1,
+  transaction_hash: '0xexecuted',
+  block_number: 7,
+  names: ['LegDeposited', 'StateTransition'],
+};
+const deposited = { chain_id: 1, transaction_hash: '0xdeposited', block_number: 6, names: ['LegDeposited'] };
+const at = (state: SettlementState) => ({
   state,
   endingCode: null,
 });
 
 /** Polls a query until it holds; a workflow task may be on its way. */
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = Date.now() + 10_000;
+  const giveUpAt = Date.now() + 20_000;
   while (!(await holds())) {
     if (Date.now() > giveUpAt) throw new Error('it never held');
     await new Promise((resolve) => setTimeout(resolve, 25));
@@ -50,7 +56,7 @@ describe('a happy settlement', () => {
 
   it('takes the facts of one transaction once, however often the signal comes', async () => {
     const scripted = scriptedActivities({
-      finalise: async () => ({ ...at('AWAITING_DEPOSITS'), executionDue: false }),
+      finalise: async () => ({ ...at('AWAITING_DEPOSITS'), carryDue: false }),
     });
     await stage.play(scripted, { awaitingConfirmation: false }, async (handle) => {
       await eventually(async () => (await handle.query('state')) === 'AWAITING_DEPOSITS');
@@ -141,7 +147,7 @@ describe('the deadline', () => {
 
   it('does not overrule a swap that the contract has executed', async () => {
     const scripted = scriptedActivities({
-      conclude: async () => ({ ...at('AWAITING_DEPOSITS'), executionDue: false }),
+      conclude: async () => ({ ...at('EXECUTING_SWAP'), carryDue: true }),
     });
     const outcome = await stage.play(
       scripted,
@@ -149,7 +155,7 @@ describe('the deadline', () => {
       (handle) => handle.result(),
     );
     expect(outcome).toMatchObject({ state: 'FINALIZED' });
-    expect(scripted.calls.slice(-2)).toEqual(['conclude', 'finalise']);
+    expect(scripted.calls.slice(-2)).toEqual(['conclude', 'carry']);
   }, 30_000);
 });
 
@@ -206,14 +212,14 @@ describe('operators', () => {
   it('skip an execution that the contract refuses, which leaves it to anybody else', async () => {
     let finalised = 0;
     const scripted = scriptedActivities({
-      execute: async () => {
+      carry: async () => {
         throw ApplicationFailure.nonRetryable('refused', 'transaction_reverted');
       },
       finalise: async () => {
         finalised += 1;
         return finalised === 1
-          ? { ...at('AWAITING_DEPOSITS'), executionDue: true }
-          : { state: 'FINALIZED', endingCode: null, executionDue: false };
+          ? { ...at('AWAITING_DEPOSITS'), carryDue: true }
+          : { state: 'FINALIZED', endingCode: null, carryDue: false };
       },
     });
     await stage.play(scripted, { awaitingConfirmation: false }, async (handle) => {

@@ -15,13 +15,17 @@ export const steps: SettlementActivities = {
     screening.screen.executeWithOptions({ ...POLICIES.screening, summary: 'screen every party' }, [input]),
   attest: (input) => chain.attest.executeWithOptions({ ...POLICIES.chain, summary: 'attest on chain' }, [input]),
   open: (input) =>
-    chain.open.executeWithOptions({ ...POLICIES.chain, summary: 'sign the decisions, open for deposits' }, [input]),
+    chain.open.executeWithOptions({ ...POLICIES.chain, summary: 'sign the decisions, open every chain for deposits' }, [
+      input,
+    ]),
   finalise: (input) =>
     records.finalise.executeWithOptions({ ...POLICIES.record, summary: 'take over final facts, compose the proof' }, [
       input,
     ]),
-  execute: (input) =>
-    chain.execute.executeWithOptions({ ...POLICIES.chain, summary: 'call execute on the contract' }, [input]),
+  carry: (input) =>
+    chain.carry.executeWithOptions({ ...POLICIES.chain, summary: 'carry votes, decisions, payouts and refunds' }, [
+      input,
+    ]),
   conclude: (input) =>
     chain.conclude.executeWithOptions({ ...POLICIES.chain, summary: `end without a swap: ${input.reason}` }, [input]),
 };

@@ -47,14 +47,18 @@ export const TEST_BOND = `0x${'b0'.repeat(20)}`;
 export const TEST_CASH = `0x${'ca'.repeat(20)}`;
 
 /** A bond of the seller against cash of the buyer, each on a chain of its own or both on one; a fee out of the cash where one is given. */
-function testLegs(chainIds: { bond: number; cash: number }, fees: readonly LegFee[]): ResolvedLeg[] {
+function testLegs(
+  chainIds: { bond: number; cash: number },
+  tokens: { bond: string; cash: string },
+  fees: readonly LegFee[],
+): ResolvedLeg[] {
   const shared = { tokenStandard: 'ERC-20', partyRole: 'seller' } as const;
   return [
     {
       ...shared,
       chainId: chainIds.bond,
       legType: 'asset_delivery',
-      instrumentId: TEST_BOND,
+      instrumentId: tokens.bond,
       quantity: '500',
       direction: 'deliver',
       payerRole: 'seller',
@@ -67,7 +71,7 @@ function testLegs(chainIds: { bond: number; cash: number }, fees: readonly LegFe
       ...shared,
       chainId: chainIds.cash,
       legType: 'payment',
-      instrumentId: TEST_CASH,
+      instrumentId: tokens.cash,
       quantity: '125000',
       direction: 'receive',
       payerRole: 'buyer',
@@ -87,6 +91,9 @@ export interface SeedOptions {
   /** Chain of the cash; that of the bond unless given. */
   readonly cashChainId?: number;
   readonly templateSlug?: string;
+  /** Real tokens and wallets, where somebody is to pay in. */
+  readonly tokens?: { readonly bond: string; readonly cash: string };
+  readonly wallets?: { readonly seller: string; readonly buyer: string };
   /** Out of the cash leg. */
   readonly fees?: readonly LegFee[];
   /** The seller pays from another wallet than the one it is paid to. */
@@ -103,7 +110,7 @@ export async function seedSettlement(options: SeedOptions): Promise<Uuid> {
   const template = templateBySlug(options.templateSlug ?? DEFAULT_TEMPLATE_SLUG);
   if (template === undefined) throw new Error('there is no such template');
   const chainIds = { bond: options.chainId, cash: options.cashChainId ?? options.chainId };
-  const walletAddress = anyAddress();
+  const walletAddress = options.wallets?.seller.toLowerCase() ?? anyAddress();
   const wallets = walletsOn([chainIds.bond, chainIds.cash], walletAddress, options.depositWallet === true);
   const requestId = `test-${id}`;
   await options.database.transaction(
@@ -131,7 +138,7 @@ export async function seedSettlement(options: SeedOptions): Promise<Uuid> {
           },
         ],
         feeMode: 'seller_pays',
-        legs: testLegs(chainIds, options.fees ?? []),
+        legs: testLegs(chainIds, options.tokens ?? { bond: TEST_BOND, cash: TEST_CASH }, options.fees ?? []),
       });
       const environmentId = await insertCounterparty(transaction, id, {
         position: 1,
@@ -146,7 +153,9 @@ export async function seedSettlement(options: SeedOptions): Promise<Uuid> {
       });
     },
   );
-  if (options.awaitingConfirmation !== true) await confirmBuyer(options.database, options.buyer, id);
+  if (options.awaitingConfirmation !== true) {
+    await confirmBuyer(options.database, options.buyer, id, options.wallets?.buyer.toLowerCase());
+  }
   return id;
 }
 
@@ -161,7 +170,12 @@ function walletsOn(chainIds: readonly number[], receive: string, separate: boole
 }
 
 /** What `/confirm` does, in SQL of the test's own. */
-export async function confirmBuyer(database: Database, buyer: SeededPlatform, settlementId: Uuid): Promise<void> {
+export async function confirmBuyer(
+  database: Database,
+  buyer: SeededPlatform,
+  settlementId: Uuid,
+  wallet = anyAddress(),
+): Promise<void> {
   await database.transaction({ kind: 'tenant', environmentId: buyer.environmentId }, async (transaction) => {
     const locked = await lockSettlement(transaction, settlementId);
     if (locked === undefined) throw new Error('the buyer does not see the settlement');
@@ -174,7 +188,7 @@ export async function confirmBuyer(database: Database, buyer: SeededPlatform, se
        SELECT p.id, p.settlement_id, p.environment_id, l.chain_id, 'receive', $2, gen_random_uuid()
        FROM keystone.parties p JOIN (SELECT DISTINCT settlement_id, chain_id FROM keystone.legs) l ON l.settlement_id = p.settlement_id
        WHERE p.settlement_id = $1 AND p.role = 'buyer'`,
-      [settlementId, anyAddress()],
+      [settlementId, wallet],
     );
     await transaction.query(
       `UPDATE keystone.parties SET status = 'confirmed', confirmed_at = clock_timestamp() WHERE settlement_id = $1 AND role = 'buyer'`,
