@@ -1,6 +1,7 @@
 /** The `keystone` command: one table of subcommands. */
 
-import { inspectUsage, recoverUsage, runInspect, runRecover } from './recover/recover.ts';
+import { chainUsage } from './chain/usage.ts';
+import { inspectUsage, recoverUsage } from './recover/usage.ts';
 import { USAGE_EXIT_CODE, UsageError } from './usage.ts';
 import { runVerify, verifyUsage } from './verify.ts';
 
@@ -13,11 +14,21 @@ interface Subcommand {
 
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   verify: { summary: 'verify proof packs, offline or against a chain', usage: verifyUsage, run: runVerify },
-  inspect: { summary: 'see from the chains alone where a settlement stands', usage: inspectUsage, run: runInspect },
+  // Loaded when they are called: `verify` needs neither chains nor a database.
+  inspect: {
+    summary: 'see from the chains alone where a settlement stands',
+    usage: inspectUsage,
+    run: async (args) => (await import('./recover/recover.ts')).runInspect(args),
+  },
   recover: {
     summary: 'take back or carry on a settlement with nothing else running',
     usage: recoverUsage,
-    run: runRecover,
+    run: async (args) => (await import('./recover/recover.ts')).runRecover(args),
+  },
+  chain: {
+    summary: 'see which chains are halted, and resume one',
+    usage: chainUsage,
+    run: async (args) => (await import('./chain/chain.ts')).runChain(args),
   },
 };
 
