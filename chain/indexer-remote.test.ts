@@ -38,8 +38,9 @@ async function settlement(): Promise<CrossTrade> {
 }
 
 async function indexBoth(): Promise<void> {
-  for (const { chain, mine } of [two.home, two.remote]) {
-    await mine(FINALITY);
+  for (const side of [two.home, two.remote]) {
+    const { chain } = side;
+    await side.mine(FINALITY);
     const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     await catchUp(createIndexer({ database: database.worker, chain, configuration: chain.configuration, log }));
   }
