@@ -67,7 +67,7 @@ describe('docker-compose.yml', () => {
 
   it('gives the worker a key for each of its accounts, and for nothing else', () => {
     const keys = [...service('worker').matchAll(/^ {6}([A-Z]+)_PRIVATE_KEY_FILE:/gm)].map((match) => match[1]);
-    expect(keys.toSorted()).toEqual(SIGNER_ROLES.map((role) => role.toUpperCase()).toSorted());
+    expect(new Set(keys)).toEqual(new Set(SIGNER_ROLES.map((role) => role.toUpperCase())));
   });
 
   it('copies into the image every folder that API and worker are made of', () => {
