@@ -95,8 +95,10 @@ function checkLeg(
   chainsOfRole: ChainsOfRole,
 ): CheckedLeg {
   checkRole(template, leg.party_role, `${pointer}/party_role`);
-  const instrumentId = checkInstrument(leg.instrument_id, `${pointer}/instrument_id`, chains);
   checkChain(leg.chain_id, `${pointer}/chain_id`, chains);
+  const chainId = leg.chain_id ?? defaultChain(chains, chainsOfRole(leg.party_role), `${pointer}/chain_id`);
+  const here = chains.filter((chain) => chain.chain_id === chainId);
+  const instrumentId = checkInstrument(leg.instrument_id, `${pointer}/instrument_id`, here);
   const tokenStandard = checkStandard(leg.token_standard, `${pointer}/token_standard`);
   checkSelectors(leg, tokenStandard, pointer);
   const { payerRole, payeeRole } = payerAndPayee(leg.party_role, leg.direction, rolesOf(template));
@@ -105,7 +107,7 @@ function checkLeg(
     instrumentId,
     quantity: leg.quantity,
     direction: leg.direction,
-    chainId: leg.chain_id ?? defaultChain(chains, chainsOfRole(leg.party_role), `${pointer}/chain_id`),
+    chainId,
     tokenStandard,
     tokenId: leg.token_id,
     partition: leg.partition,
@@ -116,8 +118,8 @@ function checkLeg(
   };
 }
 
-/** A token contract's address in lower case. The native coin has no contract, and one of ours is no token. */
-function checkInstrument(text: string, pointer: string, chains: readonly ChainConfiguration[]): string {
+/** A token contract's address in lower case. The native coin has no contract, and one of ours on the leg's chain is no token. */
+function checkInstrument(text: string, pointer: string, here: readonly ChainConfiguration[]): string {
   if (NATIVE_COIN_ADDRESSES.includes(text.toLowerCase())) {
     throw refusal(
       'native_coin_refused',
@@ -126,7 +128,7 @@ function checkInstrument(text: string, pointer: string, chains: readonly ChainCo
     );
   }
   const instrumentId = normalAddress(text);
-  if (instrumentId === undefined || chains.flatMap(contractAddresses).includes(instrumentId)) {
+  if (instrumentId === undefined || here.flatMap(contractAddresses).includes(instrumentId)) {
     throw refusal('instrument_unknown', pointer, 'The instrument must be the address of a token contract.');
   }
   return instrumentId;

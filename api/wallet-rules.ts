@@ -1,7 +1,14 @@
 import { getAddress, isAddress, ZeroAddress } from 'ethers';
 
 import { type ChainConfiguration, contractAddresses } from '../domain/configuration.ts';
-import { type ChainWallet, resolveWallets, type StatedWallets, type WalletPurpose } from '../domain/wallets.ts';
+import type { KeystoneError } from '../domain/errors.ts';
+import {
+  chainsOfRole,
+  type ChainWallet,
+  resolveWallets,
+  type StatedWallets,
+  type WalletPurpose,
+} from '../domain/wallets.ts';
 import { checkChain, refusal } from './trade-rules.ts';
 
 /** The rules about a party's wallets. What concerns the other side's wallets is asked of the database, which does not tell them. */
@@ -11,14 +18,15 @@ export function normalAddress(text: string): string | undefined {
   return /^0x[0-9a-fA-F]{40}$/.test(text) && isAddress(text) ? getAddress(text).toLowerCase() : undefined;
 }
 
-/** A wallet that a leg can be paid from and to, in lower case. Our own contracts and the zero address would swallow what they are paid. */
-export function checkWallet(text: string, pointer: string, chains: readonly ChainConfiguration[]): string {
+/** A wallet in lower case. Throws `wallet_malformed` for what is no address, and for the zero address, which would swallow what it is paid. */
+function checkWallet(text: string, pointer: string): string {
   const address = normalAddress(text);
-  const ours = chains.flatMap(contractAddresses).some((contract) => contract === address);
-  if (address === undefined || address === ZeroAddress || ours) {
-    throw refusal('wallet_malformed', pointer, 'The wallet address is not a valid EVM wallet address.');
-  }
+  if (address === undefined || address === ZeroAddress) throw noWallet(pointer);
   return address;
+}
+
+function noWallet(pointer: string): KeystoneError {
+  return refusal('wallet_malformed', pointer, 'The wallet address is not a valid EVM wallet address.');
 }
 
 export interface WalletsInput {
@@ -55,24 +63,33 @@ export function checkStatedWallets(
       );
     }
     seen.add(`${chain_id}/${purpose}`);
-    return { chain_id, purpose, wallet_address: checkWallet(address, `${place}/address`, chains) };
+    return { chain_id, purpose, wallet_address: checkWallet(address, `${place}/address`) };
   });
   const walletAddress =
-    input.wallet_address === undefined
-      ? undefined
-      : checkWallet(input.wallet_address, `${pointer}/wallet_address`, chains);
+    input.wallet_address === undefined ? undefined : checkWallet(input.wallet_address, `${pointer}/wallet_address`);
   return { pointer, walletAddress, wallets };
 }
 
+/** A leg as far as the wallets of its parties are concerned. `token`: lower case. */
+export interface LegPlace {
+  readonly chainId: number;
+  readonly payerRole: string;
+  readonly payeeRole: string;
+  readonly token: string;
+}
+
 /**
- * The wallets of a party on the chains that its legs touch. A wallet for another chain is refused, since it would be neither used nor screened;
- * so is one that is a token of the trade. Throws `wallet_unused`, `wallet_missing`, `wallet_malformed`.
+ * The wallets of a role on the chains that its legs touch. A wallet for another chain is refused, since it would be neither used nor screened;
+ * so is one that is a token of the trade or a contract of ours on its own chain, which would swallow what it is paid. On another chain the same
+ * address is somebody else's. Throws `wallet_unused`, `wallet_missing`, `wallet_malformed`.
  */
 export function walletsForLegs(
   stated: CheckedWallets,
-  chainIds: readonly number[],
-  tokens: readonly string[],
+  role: string,
+  legs: readonly LegPlace[],
+  chains: readonly ChainConfiguration[],
 ): readonly ChainWallet[] {
+  const chainIds = chainsOfRole(legs, role);
   const unused = stated.wallets.findIndex((wallet) => !chainIds.includes(wallet.chain_id));
   if (unused >= 0) {
     throw refusal(
@@ -89,16 +106,20 @@ export function walletsForLegs(
       `The party has legs on chain ${resolved.chainId}, for which no wallet is named.`,
     );
   }
-  const token = resolved.wallets.find((wallet) => tokens.includes(wallet.wallet_address));
-  if (token !== undefined) {
-    const place = placeOfWallet(stated, token.wallet_address);
-    throw refusal('wallet_malformed', place, 'The wallet address is that of a token of this trade.');
+  for (const { chain_id: chainId, wallet_address: address } of resolved.wallets) {
+    if (chains.some((chain) => chain.chain_id === chainId && contractAddresses(chain).includes(address))) {
+      throw noWallet(placeOfWallet(stated, chainId, address));
+    }
+    if (legs.some((leg) => leg.chainId === chainId && leg.token === address)) {
+      const place = placeOfWallet(stated, chainId, address);
+      throw refusal('wallet_malformed', place, 'The wallet address is that of a token of this trade.');
+    }
   }
   return resolved.wallets;
 }
 
-function placeOfWallet(stated: CheckedWallets, address: string): string {
-  const index = stated.wallets.findIndex((wallet) => wallet.wallet_address === address);
+function placeOfWallet(stated: CheckedWallets, chainId: number, address: string): string {
+  const index = stated.wallets.findIndex((wallet) => wallet.chain_id === chainId && wallet.wallet_address === address);
   return index < 0 ? `${stated.pointer}/wallet_address` : `${stated.pointer}/wallets/${index}/address`;
 }
 

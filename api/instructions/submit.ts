@@ -15,7 +15,6 @@ import { KeystoneError } from '../../domain/errors.ts';
 import type { FeeMode } from '../../domain/fees.ts';
 import { TRADE_REFERENCE_PREFIX, type Uuid } from '../../domain/ids.ts';
 import type { SettlementTemplate } from '../../domain/templates.ts';
-import { chainsOfRole } from '../../domain/wallets.ts';
 import { actorOf, type ApiDependencies } from '../dependencies.ts';
 import { requestFingerprint } from '../idempotency.ts';
 import type { Answer, Handler, PlatformCaller } from '../route.ts';
@@ -120,6 +119,7 @@ async function checkSide(
   const stated = body.legs.map((leg) => ({ ...leg, party_role: body.role }));
   const legs = await resolveLegs(dependencies, template, stated, () => chainsNamed(body.party));
   const feeMode = chooseFeeMode(template, legs, body.fee_mode);
+  const places = legs.map((leg) => ({ ...leg, token: leg.instrumentId }));
   const { external_reference, name, chain_id, country } = body.party;
   const party = {
     external_reference,
@@ -127,11 +127,7 @@ async function checkSide(
     wallet_address: wallets.walletAddress ?? null,
     chain_id: chain_id ?? null,
     country: country ?? null,
-    wallets: walletsForLegs(
-      wallets,
-      chainsOfRole(legs, body.role),
-      legs.map((leg) => leg.instrumentId),
-    ),
+    wallets: walletsForLegs(wallets, body.role, places, chains),
   };
   return { template, deadlineMs, party, legs, feeMode, wallets };
 }

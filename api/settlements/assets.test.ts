@@ -164,7 +164,12 @@ describe('what a settlement moves, and where', () => {
         'instrument_id',
       ],
       ['instrument_unknown', 'the escrow', { ...BOND, instrument_id: TEST_CHAIN.escrow }, 'instrument_id'],
-      ['instrument_unknown', 'a gateway', { ...BOND, instrument_id: REMOTE_CHAIN.gateway }, 'instrument_id'],
+      [
+        'instrument_unknown',
+        'a gateway',
+        { ...BOND, chain_id: REMOTE_CHAIN_ID, instrument_id: REMOTE_CHAIN.gateway },
+        'instrument_id',
+      ],
       ['instrument_unknown', 'a token of another chain', { ...BOND, chain_id: REMOTE_CHAIN_ID }, 'instrument_id'],
       [
         'token_standard_unsupported',

@@ -3,7 +3,6 @@ import { enqueueTemporal } from '../../db/outbox.ts';
 import { confirmParty, everybodyConfirmed, legPaidToItsPayer } from '../../db/parties.ts';
 import { recordTransition } from '../../db/settlement-events.ts';
 import { KeystoneError } from '../../domain/errors.ts';
-import { chainsOfRole } from '../../domain/wallets.ts';
 import { actorOf, type ApiDependencies, triggeredBy } from '../dependencies.ts';
 import type { Handler, PlatformCaller } from '../route.ts';
 import { checkChain } from '../trade-rules.ts';
@@ -26,8 +25,7 @@ export function confirmSettlementHandler(dependencies: ApiDependencies): Handler
       if (mustConfirm(decision)) {
         const { platform, settlement, legs } = locked;
         const { role } = decision.party;
-        const tokens = legs.map((leg) => leg.token);
-        const wallets = walletsForLegs(stated, chainsOfRole(legs, role), tokens);
+        const wallets = walletsForLegs(stated, role, legs, chains);
         const shared = await legPaidToItsPayer(transaction, settlement.id, role, wallets);
         if (shared !== undefined) throw walletShared(stated, shared);
         await confirmParty(

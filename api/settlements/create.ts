@@ -18,7 +18,7 @@ import { KeystoneError } from '../../domain/errors.ts';
 import type { FeeMode, TemplateFee } from '../../domain/fees.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import type { SettlementTemplate } from '../../domain/templates.ts';
-import { chainsOfRole, legPaidToItsPayer } from '../../domain/wallets.ts';
+import { legPaidToItsPayer } from '../../domain/wallets.ts';
 import type { JsonValue } from '../../keystone/json.ts';
 import { actorOf, type ApiDependencies, triggeredBy } from '../dependencies.ts';
 import { requestFingerprint } from '../idempotency.ts';
@@ -115,7 +115,7 @@ async function checkTrade(
   const feeMode = chooseFeeMode(template, resolved, body.fee_mode);
   const fee = feeMode === null ? undefined : dependencies.templateFees[template.slug];
   const legs = withFees(resolved, feeMode, fee);
-  const parties = ownParties(body, wallets, legs);
+  const parties = ownParties(body, wallets, legs, chains);
   return { template, deadlineMs, feeMode, fee, parties, counterparties, legs };
 }
 
@@ -144,8 +144,9 @@ function ownParties(
   body: CreateSettlementBody,
   stated: readonly CheckedWallets[],
   legs: readonly ResolvedLeg[],
+  chains: ApiDependencies['chains'],
 ): OwnParty[] {
-  const tokens = legs.map((leg) => leg.instrumentId);
+  const places = legs.map((leg) => ({ ...leg, token: leg.instrumentId }));
   const parties = stated.map((wallets, position) => {
     const party = body.parties[position];
     if (party === undefined) throw new KeystoneError('internal', 'A party lost its wallets.');
@@ -155,7 +156,7 @@ function ownParties(
       externalReference: party.external_reference,
       name: party.name,
       walletAddress: wallets.walletAddress,
-      wallets: walletsForLegs(wallets, chainsOfRole(legs, party.role), tokens),
+      wallets: walletsForLegs(wallets, party.role, places, chains),
       chainId: party.chain_id,
       country: party.country,
     };

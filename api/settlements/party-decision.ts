@@ -8,6 +8,7 @@ import { isTerminal } from '../../domain/settlement-state.ts';
 import { notFound } from '../problems.ts';
 import type { Answer, Caller, PlatformCaller } from '../route.ts';
 import { refusal } from '../trade-rules.ts';
+import type { LegPlace } from '../wallet-rules.ts';
 import { showSettlement } from './views.ts';
 
 /** The settlement's locked row, the caller's parties in it, and its legs with their tokens in lower case. */
@@ -15,12 +16,7 @@ export interface LockedForParty {
   readonly settlement: LockedSettlement;
   readonly platform: PlatformCaller;
   readonly parties: readonly PartyToDecide[];
-  readonly legs: readonly {
-    readonly chainId: number;
-    readonly payerRole: string;
-    readonly payeeRole: string;
-    readonly token: string;
-  }[];
+  readonly legs: readonly LegPlace[];
 }
 
 /**

@@ -144,7 +144,7 @@ describe('wallets per chain and purpose', () => {
       ['wallet_malformed', { wallet_address: REMOTE_CHAIN.gateway }, '/wallet_address'],
       [
         'wallet_malformed',
-        { wallet_address: newWallet(), wallets: [on(HOME, 'deposit', REMOTE_CASH)] },
+        { wallet_address: newWallet(), wallets: [on(REMOTE, 'deposit', REMOTE_CASH)] },
         '/wallets/0/address',
       ],
       ['wallet_duplicated', { wallets: [on(HOME, 'receive'), on(HOME, 'receive')] }, '/wallets/1/purpose'],
@@ -174,21 +174,37 @@ describe('wallets per chain and purpose', () => {
     });
   });
 
+  it('an address that is a contract of ours or a token on another chain only is somebody else’s on this one', async () => {
+    const wallets = [on(HOME, 'receive', REMOTE_CHAIN.gateway), on(REMOTE, 'receive', TEST_CHAIN.escrow)];
+    expect((await create({ wallets: [...wallets, on(HOME, 'deposit', REMOTE_CASH)] })).status).toBe(201);
+  });
+
   describe('wallet_shared', () => {
-    const [seller, depositOfSeller] = [newWallet(), newWallet()];
+    const [seller, depositOfSeller, sellerElsewhere] = [newWallet(), newWallet(), newWallet()];
     const ofSeller = {
-      wallets: [on(HOME, 'receive', seller), on(HOME, 'deposit', depositOfSeller), on(REMOTE, 'receive', seller)],
+      wallets: [
+        on(HOME, 'receive', seller),
+        on(HOME, 'deposit', depositOfSeller),
+        on(REMOTE, 'receive', sellerElsewhere),
+        // It pays nothing there, and this one must not be taken for the other.
+        on(REMOTE, 'deposit'),
+      ],
     };
     const cases: [string, Record<string, unknown>, boolean][] = [
       ['the buyer receives the bond where the seller pays it from', { wallet_address: depositOfSeller }, true],
       [
         'the buyer pays the cash from where the seller is paid',
-        { wallet_address: newWallet(), wallets: [on(REMOTE, 'deposit', seller)] },
+        { wallet_address: newWallet(), wallets: [on(REMOTE, 'deposit', sellerElsewhere)] },
         true,
       ],
       ['the same in other letters', { wallet_address: depositOfSeller.toLowerCase() }, true],
       [
-        'an address of the other chain',
+        'the buyer pays from where the seller is paid on the other chain',
+        { wallet_address: newWallet(), wallets: [on(REMOTE, 'deposit', seller)] },
+        false,
+      ],
+      [
+        'the buyer receives where the seller pays from on the other chain',
         { wallets: [on(HOME, 'receive'), on(REMOTE, 'receive', depositOfSeller)] },
         false,
       ],
