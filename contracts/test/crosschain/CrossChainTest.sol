@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { Origin } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
 import { Gateway } from "../../src/Gateway.sol";
 import { KeystoneEscrow } from "../../src/KeystoneEscrow.sol";
 import { IComplianceRegistry } from "../../src/interfaces/IComplianceRegistry.sol";
@@ -171,6 +172,22 @@ abstract contract CrossChainTest is KeystoneTest, Wire {
     function refundThere(CreateParams memory terms) internal {
         vm.prank(stranger);
         remoteEscrow.refund(terms, payersOf(terms));
+    }
+
+    /// @dev Hands a message to the coordinator as its endpoint would, from whatever chain and sender.
+    function receiveHere(uint32 eid, address sender, bytes memory message) internal {
+        vm.prank(address(stations[HOME_EID].endpoint));
+        coordinator.lzReceive(originOf(eid, sender), bytes32(0), message, stranger, "");
+    }
+
+    /// @dev Hands a message to the gateway as its endpoint would, from the coordinator.
+    function receiveThere(bytes memory message) internal {
+        vm.prank(address(stations[REMOTE_EID].endpoint));
+        gateway.lzReceive(originOf(HOME_EID, address(coordinator)), bytes32(0), message, stranger, "");
+    }
+
+    function originOf(uint32 eid, address sender) internal pure returns (Origin memory) {
+        return Origin(eid, bytes32(uint256(uint160(sender))), 1);
     }
 
     function phaseOf(CreateParams memory terms) internal view returns (uint8) {
