@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { eventTopic } from './abi.ts';
 import type { ChainLog, ChainReader, Check, VerificationReport } from './pack.ts';
 import { verifyPack } from './pack.ts';
 import type { JsonObject } from './json.ts';
@@ -214,6 +215,30 @@ describe('every log of both chains', () => {
       'on chain: leg 1 moved its token',
       'on chain: leg 1 fee 1 moved its token',
     ]);
+  });
+});
+
+describe('a fee that its token refused', () => {
+  const creditedPack = (): string => {
+    const pack = mutable(cross.crossChainPack());
+    set(evidence(pack, 'fees_paid', 0), { kind: 'credited' });
+    return JSON.stringify(rebind(pack));
+  };
+
+  it('is a credit of the recipient: the log says so, and that no token moved stays open', async () => {
+    const chains = simulatedChains();
+    replaceLog(chains.remote, 'b5', 1, (log) => ({
+      ...log,
+      topics: [eventTopic('PayoutCredited(bytes32,uint256,address,address,uint256,uint256)'), ...log.topics.slice(1)],
+      // token, token id, amount in place of token, amount
+      data: `${log.data.slice(0, 66)}${'0'.repeat(64)}${log.data.slice(66)}`,
+    }));
+    const report = await verify(chains, creditedPack());
+    expect([report.verdict, report.not_checked]).toEqual(['valid', ['on chain: leg 1 fee 0 moved its token']]);
+  });
+
+  it('is not one that was paid', async () => {
+    expect(refuted((await verify(simulatedChains(), creditedPack())).checks)).toEqual(['on chain: leg 1 fee 0 paid']);
   });
 });
 
