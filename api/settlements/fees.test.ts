@@ -60,6 +60,7 @@ describe('fees', () => {
     async (fee_mode, amount, payee_receives) => {
       const expected = {
         fee_mode,
+        fee: { basis_points: 25, recipient: RECIPIENT },
         legs: [
           { amount: '500000000000000000000', fees: [], payee_receives: '500000000000000000000' },
           { quantity: '125000', amount, fees: [{ recipient: RECIPIENT, amount: '312500000' }], payee_receives },

@@ -92,6 +92,12 @@ export const settlementOut = z
     template_slug: z.string(),
     template_version: z.int(),
     fee_mode: z.enum(FEE_MODES).nullable().meta({ description: 'Null when there is no payment leg.' }),
+    fee: z
+      .looseObject({ basis_points: z.int(), recipient: z.string() })
+      .nullable()
+      .meta({
+        description: 'With what the fees of the payment legs were computed; null when the template takes none.',
+      }),
     external_reference: z.string().nullable(),
     trade_reference: z.string().nullable(),
     settlement_type: z.enum(['single_platform', 'cross_platform']),
@@ -287,6 +293,10 @@ export function showSettlement(record: SettlementRecord) {
     template_slug: record.template_slug,
     template_version: record.template_version,
     fee_mode: record.fee_mode,
+    fee:
+      record.fee_basis_points === null || record.fee_recipient === null
+        ? null
+        : { basis_points: record.fee_basis_points, recipient: shownAddress(record.fee_recipient) },
     external_reference: record.external_reference,
     trade_reference: record.trade_reference,
     settlement_type: record.settlement_type,
