@@ -92,12 +92,9 @@ export const settlementOut = z
     template_slug: z.string(),
     template_version: z.int(),
     fee_mode: z.enum(FEE_MODES).nullable().meta({ description: 'Null when there is no payment leg.' }),
-    fee: z
-      .looseObject({ basis_points: z.int(), recipient: z.string() })
-      .nullable()
-      .meta({
-        description: 'With what the fees of the payment legs were computed; null when the template takes none.',
-      }),
+    fee: z.looseObject({ basis_points: z.int(), recipient: z.string() }).nullable().meta({
+      description: 'With what the fees of the payment legs were computed; null when the template takes none.',
+    }),
     external_reference: z.string().nullable(),
     trade_reference: z.string().nullable(),
     settlement_type: z.enum(['single_platform', 'cross_platform']),
