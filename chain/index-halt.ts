@@ -92,7 +92,7 @@ async function resume(context: IndexerContext, cursor: ChainCursor, row: ChainHa
     if (!(await moveCursor(transaction, cursor, ancestor, { whileHalted: true }))) return undefined;
     const orphaned = await orphanEventsAbove(transaction, chain.chainId, ancestor.number);
     await recomputeLegs(transaction, chain.chainId, orphaned.settlements);
-    await endHalt(transaction, row, by, orphaned.settlements);
+    await endHalt(transaction, row, by);
     return orphaned;
   });
   // Read again: in the other case somebody else has moved it.

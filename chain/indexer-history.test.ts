@@ -136,13 +136,19 @@ describe('a reorganisation', () => {
     await local.mine(FINALITY);
     const before = indexing.indexer();
     await catchUp(before);
-    await local.mine(FINALITY + 1);
+    const noise = await local.wallet();
+    const hash = await local.send(noise, mintCall(local.tokens.KBOND, noise.address));
+    await local.mine(FINALITY);
     let flipped = false;
     const chain: CoordinatorChain = {
       ...local.chain,
       logs: async (wanted) => {
         const logs = await local.chain.logs(wanted);
-        if (!flipped) await local.rpc('anvil_reorg', [FINALITY + 1, []]);
+        if (!flipped) {
+          await local.rpc('anvil_reorg', [FINALITY + 1, []]);
+          await local.rpc('anvil_dropTransaction', [hash]);
+          await local.mine(FINALITY);
+        }
         flipped = true;
         return logs;
       },

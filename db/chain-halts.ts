@@ -1,5 +1,4 @@
 import { KeystoneError } from '../domain/errors.ts';
-import type { Uuid } from '../domain/ids.ts';
 import type { Transaction } from './pool.ts';
 
 /** Chains from which no facts are taken, and to which nothing is sent, until an operator has looked. */
@@ -126,29 +125,18 @@ export async function refuseResume(transaction: Transaction, haltId: number): Pr
 }
 
 /**
- * Ends a halt. Marks that it set and that nothing has replaced are taken back, except those of `stillConcerned`: a settlement that rested on
- * blocks which are gone has to be looked at.
+ * Ends a halt and takes back the marks that it set. One that has got another text since stays: the settlement rested on blocks which are gone
+ * (`orphanEventsAbove`), or its workflow is parked.
  */
-export async function endHalt(
-  transaction: Transaction,
-  halt: ChainHaltRow,
-  by: string,
-  stillConcerned: readonly Uuid[],
-): Promise<void> {
+export async function endHalt(transaction: Transaction, halt: ChainHaltRow, by: string): Promise<void> {
   await transaction.query('UPDATE keystone.chain_halts SET resumed_at = clock_timestamp() WHERE id = $1', [halt.id]);
   await transaction.query(
     `WITH cleared AS (
        UPDATE keystone.settlements SET needs_attention = false, attention_code = NULL, attention_detail = NULL
-       WHERE needs_attention AND attention_code = $1 AND attention_detail = $2 AND NOT id = ANY($3) RETURNING id
+       WHERE needs_attention AND attention_code = $1 AND attention_detail = $2 RETURNING id
      )
      INSERT INTO keystone.audit_log (settlement_id, actor, action, resource_type, resource_id, detail)
-     SELECT id, $4, 'chain.resumed', 'settlement', id::text, $5 FROM cleared`,
-    [
-      HALTED,
-      haltDetail(halt),
-      [...stillConcerned],
-      by,
-      JSON.stringify({ chain_id: halt.chain_id, reason: halt.resume_reason }),
-    ],
+     SELECT id, $3, 'chain.resumed', 'settlement', id::text, $4 FROM cleared`,
+    [HALTED, haltDetail(halt), by, JSON.stringify({ chain_id: halt.chain_id, reason: halt.resume_reason })],
   );
 }

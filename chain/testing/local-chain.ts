@@ -1,5 +1,6 @@
 import type { Wallet } from 'ethers';
 
+import { buildContracts } from '../../contracts/build.ts';
 import { deployKeystone, deployTestTokens } from '../../dev/deploy-contracts.ts';
 import type { CoordinatorChainConfiguration } from '../../domain/configuration.ts';
 import { type CoordinatorChain, createChain } from '../provider.ts';
@@ -23,17 +24,22 @@ export interface LocalChain extends LocalNode {
 export type LocalChainOptions = Partial<LocalNodeOptions>;
 
 export async function startLocalChain(options: LocalChainOptions = {}): Promise<LocalChain> {
+  // Before blocks come: compiling takes a while, and each block moves the clock.
+  await buildContracts();
   const node = await startLocalNode({ chainId: CHAIN_ID, ...options });
   const owner = await node.wallet();
-  const { deployed, tokens } = await whileMining(() => node.mine(), async () => ({
-    deployed: await deployKeystone({
-      signer: owner,
-      creator: owner.address,
-      engine: owner.address,
-      attesters: [owner.address],
+  const { deployed, tokens } = await whileMining(
+    () => node.mine(),
+    async () => ({
+      deployed: await deployKeystone({
+        signer: owner,
+        creator: owner.address,
+        engine: owner.address,
+        attesters: [owner.address],
+      }),
+      tokens: await deployTestTokens(owner),
     }),
-    tokens: await deployTestTokens(owner),
-  })).catch(async (error: unknown) => {
+  ).catch(async (error: unknown) => {
     // Nobody else knows of this process yet, and a test run does not end while it lives.
     await node.stop();
     throw error;

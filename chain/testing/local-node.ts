@@ -18,7 +18,7 @@ const NO_BLOCKS_SECONDS = 1_000_000;
 const CALL_GAS = 6_000_000n;
 const MINING_PAUSE_MS = 25;
 /** For `beforeAll`: the first start may have to compile the contracts. */
-export const START_LIMIT_MS = 90_000;
+export const START_LIMIT_MS = 240_000;
 
 export interface LocalNode {
   readonly chainId: number;

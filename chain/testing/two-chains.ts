@@ -1,5 +1,6 @@
 import { AbiCoder, Interface, type Wallet } from 'ethers';
 
+import { buildContracts } from '../../contracts/build.ts';
 import { layerZeroEndpointV2Abi } from '../../contracts/generated/abi.ts';
 import {
   connectChains,
@@ -48,6 +49,8 @@ export interface TwoChains {
 }
 
 export async function startTwoChains(): Promise<TwoChains> {
+  // Before blocks come: compiling takes a while, and each block moves the clock.
+  await buildContracts();
   const nodes = await Promise.all([HOME_CHAIN_ID, REMOTE_CHAIN_ID].map((chainId) => startLocalNode({ chainId })));
   const [homeNode, remoteNode] = nodes as [LocalNode, LocalNode];
   const mineBoth = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ZeroHash } from 'ethers';
 
 import { createCoordinatorClient } from '../../chain/coordinator.ts';
-import { createEscrowClient } from '../../chain/escrow.ts';
+import { createEscrowClient, type Credit } from '../../chain/escrow.ts';
 import { createGatewayClient } from '../../chain/gateway.ts';
 import type { CoordinatorChain, IndexedChain, RemoteChain } from '../../chain/provider.ts';
 import { type SettlementTerms, termsHash } from '../../chain/terms.ts';
@@ -265,13 +265,18 @@ async function openCredits(
   terms: SettlementTerms | undefined,
 ): Promise<OpenCredit[]> {
   const escrow = createEscrowClient(chain);
-  const credits = new Map<string, OpenCredit>();
+  const keys = new Map<string, Credit>();
   for (const event of history.events.filter(({ name }) => name === 'PayoutCredited')) {
     const { token, tokenId, legIndex, wallet } = event.arguments;
     const partition = terms?.params.legs[Number(legIndex)]?.partition ?? ZeroHash;
     const credit = { token: String(token), tokenId: BigInt(String(tokenId)), partition, wallet: String(wallet) };
-    const amount = await escrow.creditOf(credit);
-    if (amount > 0n) credits.set(JSON.stringify([token, tokenId, partition, wallet]), { ...credit, amount });
+    // What the escrow calls one credit: two legs of one token for one wallet make one.
+    keys.set([token, tokenId, partition, wallet].join(), credit);
   }
-  return [...credits.values()];
+  const credits: OpenCredit[] = [];
+  for (const credit of keys.values()) {
+    const amount = await escrow.creditOf(credit);
+    if (amount > 0n) credits.push({ ...credit, amount });
+  }
+  return credits;
 }

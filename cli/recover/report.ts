@@ -71,7 +71,8 @@ export function legReports(gathered: Gathered): LegReport[] {
     const opening = side?.history.openings.get(index);
     const named = (...names: readonly string[]): ChainEventRow | undefined =>
       events.find((event) => names.includes(event.name));
-    const payout = named('LegReleased', 'LegRefunded', 'PayoutCredited');
+    // A fee that could not be paid is a credit too, and says nothing about the leg.
+    const payout = named('LegReleased', 'LegRefunded') ?? named('PayoutCredited');
     return {
       leg: index,
       chain_id: chainId,
