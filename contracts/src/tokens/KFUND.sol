@@ -50,10 +50,7 @@ contract KFUND is IPartitionedToken {
 
     /// @notice Gives `value` base units in `partition` to `to`.
     function mint(bytes32 partition, address to, uint256 value) external {
-        balanceOfByPartition[partition][to] += value;
-        balanceOf[to] += value;
-        totalSupply += value;
-        emit IssuedByPartition(partition, to, value);
+        _mint(partition, to, value);
     }
 
     /// @notice Locks or unlocks a holder.
@@ -83,7 +80,7 @@ contract KFUND is IPartitionedToken {
         uint256 value,
         bytes calldata data,
         bytes calldata operatorData
-    ) external returns (bytes32) {
+    ) external virtual returns (bytes32) {
         if (!isOperatorForPartition[partition][msg.sender][from]) revert NotAnOperator(msg.sender, from);
         return _transfer(partition, from, to, value, data, operatorData);
     }
@@ -97,6 +94,20 @@ contract KFUND is IPartitionedToken {
         return (_check(partition, from, to, value), 0, partition);
     }
 
+    function _mint(bytes32 partition, address to, uint256 value) internal {
+        balanceOfByPartition[partition][to] += value;
+        balanceOf[to] += value;
+        totalSupply += value;
+        emit IssuedByPartition(partition, to, value);
+    }
+
+    function _move(bytes32 partition, address from, address to, uint256 value) internal {
+        balanceOfByPartition[partition][from] -= value;
+        balanceOf[from] -= value;
+        balanceOfByPartition[partition][to] += value;
+        balanceOf[to] += value;
+    }
+
     function _transfer(
         bytes32 partition,
         address from,
@@ -107,10 +118,7 @@ contract KFUND is IPartitionedToken {
     ) private returns (bytes32) {
         bytes1 code = _check(partition, from, to, value);
         if (code != SUCCESS) revert TransferRefused(code);
-        balanceOfByPartition[partition][from] -= value;
-        balanceOf[from] -= value;
-        balanceOfByPartition[partition][to] += value;
-        balanceOf[to] += value;
+        _move(partition, from, to, value);
         emit TransferByPartition(partition, msg.sender, from, to, value, data, operatorData);
         return partition;
     }
