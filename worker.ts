@@ -24,7 +24,7 @@ import { createDeliveryStarter } from './activities/webhooks/start-delivery.ts';
 import { createBalanceWatcher } from './chain/balances.ts';
 import { runSweeps } from './chain/run-sweeps.ts';
 import { createIndexer } from './chain/indexer.ts';
-import { createJournal, type Journal } from './chain/journal.ts';
+import { createJournal, type Journal, type JournalEvent } from './chain/journal.ts';
 import { createChain, type IndexedChain, type NodeEvent } from './chain/provider.ts';
 import { createSigners } from './chain/signers/index.ts';
 import { createProvidersFromEnvironment } from './compliance/providers.ts';
@@ -144,7 +144,7 @@ async function openChains(configuration: WorkerConfiguration, database: Database
       database,
       chain,
       signer: signers[role],
-      onEvent: (event) => log.info(event, `transaction ${event.kind}`),
+      onEvent: (event) => log[JOURNAL_EVENT_LEVELS[event.kind] ?? 'info'](event, `transaction ${event.kind}`),
     }),
   });
   const [engine, oracle, relayer] = [account('engine', home), account('oracle', home), account('relayer', home)];
@@ -158,6 +158,15 @@ async function openChains(configuration: WorkerConfiguration, database: Database
   const accounts = [engine, oracle, relayer, ...remotes.map((remote) => remote.relayer)];
   return { chains, home, accounts, settlementChains };
 }
+
+/** What does not go as it should; everything else is the usual course. */
+const JOURNAL_EVENT_LEVELS: Partial<Record<JournalEvent['kind'], 'warn' | 'error'>> = {
+  without_funds: 'error',
+  nonce_lost: 'error',
+  stuck: 'warn',
+  fee_capped: 'warn',
+  refused: 'warn',
+};
 
 /** Nodes that contradict each other stop a chain, and only a person can tell which of them is right. */
 const NODE_EVENT_LEVELS = {

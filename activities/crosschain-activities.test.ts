@@ -345,6 +345,17 @@ describe('after a rollback', () => {
   });
 });
 
+describe('a workflow that was lost after the end', () => {
+  it('is told by its first step that something is still out', async () => {
+    const settlementId = await opened();
+    await stage.chains.deposit(settlementId, HOME_CHAIN);
+    await conclude(settlementId, 'aborted');
+    expect(await stage.run('register', { settlementId })).toMatchObject({ state: 'ROLLED_BACK', carryDue: true });
+    await carry(settlementId);
+    expect(await stage.run('register', { settlementId })).toMatchObject({ state: 'ROLLED_BACK', carryDue: false });
+  });
+});
+
 describe('a halted chain', () => {
   it('stops every step of the settlements that have legs there', async () => {
     const settlementId = await opened();

@@ -107,7 +107,7 @@ async function run<Name extends keyof SettlementActivities>(
       { logger: new DefaultLogger('ERROR') },
     );
     try {
-      return (await whileMining(mineBoth, () => environment.run(activities[name] as never, input as never))) as never;
+      return await whileMining<never>(mineBoth, () => environment.run(activities[name] as never, input as never));
     } catch (error) {
       if ((error as { nonRetryable?: boolean }).nonRetryable !== false) throw error;
     }

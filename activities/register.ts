@@ -4,7 +4,9 @@ import { recordTransition } from '../db/settlement-events.ts';
 import { markRegistered, type SettlementWork, storeTerms } from '../db/settlement-work.ts';
 import { effectKey } from '../domain/effect-key.ts';
 import { KeystoneError } from '../domain/errors.ts';
+import { isTerminal } from '../domain/settlement-state.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { takeOverFacts } from './finalise.ts';
 import { runStep } from './retry.ts';
 import type { SettlementActivities } from './settlement-activities.ts';
 import { ENGINE, loadWork, progressOf, requireChainsRunning, templateOf, withLockedSettlement } from './steps.ts';
@@ -18,6 +20,8 @@ export function createRegister(dependencies: ActivityDependencies): SettlementAc
   const { home } = chains;
   return runStep(dependencies, 'register', async ({ settlementId }, context) => {
     const work = await loadWork(database, settlementId);
+    // A workflow that was lost and started again may find the settlement ended, and money still out.
+    if (isTerminal(work.state) && work.registered_on_chain) return takeOverFacts(dependencies, work);
     if (work.state !== 'INSTRUCTED') return progressOf(work);
     await requireChainsRunning(dependencies, work);
     const terms = termsOf(dependencies, work);

@@ -13,6 +13,8 @@ export interface Progress {
   readonly state: SettlementState;
   readonly endingCode: string | null;
   readonly effects?: readonly ChainEffect[];
+  /** Votes, decisions, executions or refunds are due on some chain: somebody has to `carry` them. */
+  readonly carryDue?: boolean;
 }
 
 export interface AttestProgress extends Progress {
@@ -29,7 +31,6 @@ export interface OpenProgress extends Progress {
 }
 
 export interface FinaliseProgress extends Progress {
-  /** Votes, decisions, executions or refunds are due on some chain: somebody has to `carry` them. */
   readonly carryDue: boolean;
   /** Why a person should look, although nothing has failed. */
   readonly attention?: string;

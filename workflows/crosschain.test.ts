@@ -180,6 +180,19 @@ describe('a leg that is missing on the other chain', () => {
   }, 30_000);
 });
 
+describe('a workflow that was lost after the end', () => {
+  it('carries what is still out when it is started again', async () => {
+    const ended = { ...at('TIMED_OUT', true), endingCode: 'deadline_passed' };
+    const scripted = scriptedActivities({
+      register: async () => ended,
+      carry: async () => ({ ...ended, carryDue: false }),
+    });
+    const input = { awaitingConfirmation: false };
+    expect(await stage.play(scripted, input, (handle) => handle.result())).toMatchObject({ state: 'TIMED_OUT' });
+    expect(scripted.calls).toEqual(['register', 'carry']);
+  }, 30_000);
+});
+
 describe('an abort after OPEN was sent', () => {
   it('is not held up by a message in transit, and is carried to every chain', async () => {
     const scripted = scriptedActivities({

@@ -23,7 +23,7 @@ const read = (file: string): unknown => JSON.parse(readFileSync(`${HISTORIES}${f
 
 describe('a recorded history', () => {
   it('exists for every path that the workflow tests walk', () => {
-    expect(files.length).toBeGreaterThanOrEqual(23);
+    expect(files.length).toBeGreaterThanOrEqual(24);
   });
 
   it.each(files)(

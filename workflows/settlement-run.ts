@@ -46,9 +46,12 @@ const DETAIL_LENGTH = 300;
 /** Why the normal course was left: the deadline, an operator, a refused party, or a settlement that has ended elsewhere. */
 export class Interruption extends Error {
   readonly reason: ConclusionReason | 'ended';
-  constructor(reason: ConclusionReason | 'ended') {
+  /** Of a settlement that has ended elsewhere: something is still out on its chains. */
+  readonly carryDue: boolean;
+  constructor(reason: ConclusionReason | 'ended', carryDue = false) {
     super(reason);
     this.reason = reason;
+    this.carryDue = carryDue;
   }
 }
 
@@ -168,7 +171,7 @@ export class SettlementRun {
         seen = this.decisiveFacts;
         await this.follow();
       }
-    }
+    } else if (interruption.carryDue) await this.carry('stays');
     this.status.showState();
   }
 
@@ -209,7 +212,7 @@ export class SettlementRun {
         const result = await this.attempt(call, mode);
         this.status.took(name, result);
         // Somebody else has ended it (a rejection, a time-out called by a party): the rest of the course is void.
-        if (mode === 'interruptible' && isTerminal(result.state)) throw new Interruption('ended');
+        if (mode === 'interruptible' && isTerminal(result.state)) throw new Interruption('ended', result.carryDue);
         return result;
       } catch (error) {
         if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
