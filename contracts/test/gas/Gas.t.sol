@@ -2,14 +2,13 @@
 pragma solidity ^0.8.30;
 
 import { Attestation, ComplianceStatus, CreateParams } from "../../src/types/SettlementTypes.sol";
-import { KeystoneTest } from "../KeystoneTest.sol";
+import { GasRecorder } from "./GasRecorder.sol";
 
-/// @title What the steps of a trade cost, as whole transactions, against committed numbers.
+/// @title What the steps of a trade on one chain cost.
 /// @dev Two legs, four party hashes, tokens without surprises, a pool that is not empty, recipients that held the token before; approvals not
-/// counted. `FORGE_SNAPSHOT_EMIT=true forge test --match-contract GasTest` writes the numbers anew.
-contract GasTest is KeystoneTest {
-    string private constant COMMITTED = "snapshots/settlement.json";
-    uint256 private constant TOLERANCE_PERCENT = 2;
+/// counted.
+contract GasTest is GasRecorder {
+    string private constant GROUP = "settlement";
 
     function setUp() public override {
         super.setUp();
@@ -19,10 +18,6 @@ contract GasTest is KeystoneTest {
         cash.mint(seller.wallet, 1);
         bond.mint(seller.wallet, 1);
         cash.mint(buyer.wallet, 1);
-    }
-
-    function testsArtifacts() internal pure override returns (bool) {
-        return true;
     }
 
     function test_Gas_OfASettlement() external {
@@ -35,21 +30,21 @@ contract GasTest is KeystoneTest {
 
         vm.prank(creator);
         coordinator.createSettlement(terms);
-        record("create");
+        recordGas(GROUP, "create");
         vm.prank(attester);
         registry.attestBatch(batch);
-        record("attestBatch of 4");
+        recordGas(GROUP, "attestBatch of 4");
         vm.prank(engine);
         coordinator.advance(terms.settlementId, DIGEST);
-        record("advance");
+        recordGas(GROUP, "advance");
         fund(terms, 0);
         fund(terms, 1);
         vm.prank(seller.wallet);
         escrow.depositLeg(terms, 0, seller, buyer, termsHash);
-        record("deposit");
+        recordGas(GROUP, "deposit");
         vm.prank(buyer.wallet);
         escrow.depositLeg(terms, 1, buyer, seller, termsHash);
-        record("last deposit and execution");
+        recordGas(GROUP, "last deposit and execution");
     }
 
     function test_Gas_OfAFailedSettlement() external {
@@ -59,10 +54,10 @@ contract GasTest is KeystoneTest {
         vm.warp(terms.deadline);
         uint256 snapshot = vm.snapshotState();
         coordinator.timeout(terms.settlementId);
-        record("timeout");
+        recordGas(GROUP, "timeout");
         vm.revertToState(snapshot);
         escrow.refund(terms, payersOf(terms));
-        record("timeout and refund of one leg");
+        recordGas(GROUP, "timeout and refund of one leg");
     }
 
     function test_Gas_OfTheSingleSteps() external {
@@ -70,19 +65,10 @@ contract GasTest is KeystoneTest {
         create(terms);
         vm.prank(attester);
         registry.attest(terms.settlementId, terms.partyHashes[0], ComplianceStatus.Pass, keccak256("ref"));
-        record("attest");
+        recordGas(GROUP, "attest");
         attestAll(terms, ComplianceStatus.Pass);
         vm.prank(engine);
         coordinator.transition(terms.settlementId, 2, 0);
-        record("transition");
-    }
-
-    function record(string memory name) private {
-        uint256 gasUsed = vm.lastCallGas().gasTotalUsed;
-        vm.snapshotGasLastCall("settlement", name);
-        if (vm.envOr("FORGE_SNAPSHOT_EMIT", false)) return;
-        uint256 committed = vm.parseJsonUint(vm.readFile(COMMITTED), string.concat("$['", name, "']"));
-        uint256 drift = gasUsed > committed ? gasUsed - committed : committed - gasUsed;
-        assertLe(drift * 100, committed * TOLERANCE_PERCENT, name);
+        recordGas(GROUP, "transition");
     }
 }
