@@ -1,0 +1,153 @@
+import { Interface, JsonRpcProvider, Network, toQuantity, type TransactionReceipt } from 'ethers';
+
+import { keystoneEscrowAbi } from '../../contracts/generated/abi.ts';
+import { type RunningAnvil, startAnvil } from '../../dev/anvil.ts';
+
+/**
+ * One chain of these tests: an anvil of their own, which makes a block per transaction, whose clock stands still until a test moves it, and
+ * which sends for any address without its key. Whoever a test wants to be, it is.
+ */
+
+/** Wei; more than any test spends. */
+const RICH = 10n ** 24n;
+/** More than the largest settlement's last deposit asks for, below what one transaction may use (EIP-7825). */
+const GAS_LIMIT = 12_000_000;
+const RECEIPT_LIMIT_MS = 20_000;
+const RECEIPT_POLL_MS = 5;
+
+export interface ChainOptions {
+  readonly chainId: number;
+  readonly port: number;
+  readonly logFile: string;
+  /** With it, the chain survives being stopped and started again. */
+  readonly stateFile?: string;
+}
+
+export interface TestChain {
+  readonly chainId: number;
+  readonly url: string;
+  readonly provider: JsonRpcProvider;
+  anvil(): RunningAnvil;
+  /** Ends the process and starts another one from what it had saved. */
+  restart(): Promise<void>;
+  /** Sends as `from`. Resolves once it is in a block, whether it succeeded (status 1) or not. */
+  send(from: string, to: string, data: string, value?: bigint): Promise<TransactionReceipt>;
+  /** Whether it succeeded. */
+  attempt(from: string, to: string, data: string, value?: bigint): Promise<boolean>;
+  fund(address: string): Promise<void>;
+  /** Unix seconds of the newest block. */
+  now(): Promise<number>;
+  /** Moves the clock forward, and holds it there: the next block, and all after it, are at this time. */
+  setClock(seconds: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const network = (chainId: number): Network => Network.from(chainId);
+
+/** Starts the chain. @throws Error when anvil does not come up. */
+export async function startChain(options: ChainOptions): Promise<TestChain> {
+  const start = (): Promise<RunningAnvil> =>
+    startAnvil({
+      port: options.port,
+      chainId: options.chainId,
+      logFile: options.logFile,
+      log: () => undefined,
+      ...(options.stateFile !== undefined && { stateFile: options.stateFile }),
+    });
+  let anvil = await start();
+  const provider = new JsonRpcProvider(anvil.url, network(options.chainId), {
+    staticNetwork: network(options.chainId),
+    cacheTimeout: -1,
+    batchMaxCount: 1,
+  });
+  provider.pollingInterval = RECEIPT_POLL_MS;
+  async function prepare(): Promise<void> {
+    await provider.send('evm_setIntervalMining', [0]);
+    await provider.send('evm_setAutomine', [true]);
+    await provider.send('anvil_autoImpersonateAccount', [true]);
+  }
+
+  async function now(): Promise<number> {
+    const block = await provider.getBlock('latest');
+    if (block === null) throw new Error('the chain has no block');
+    return block.timestamp;
+  }
+
+  async function send(from: string, to: string, data: string, value = 0n): Promise<TransactionReceipt> {
+    const transaction = { from, to, data, value: toQuantity(value), gas: toQuantity(GAS_LIMIT) };
+    const hash = String(await provider.send('eth_sendTransaction', [transaction]));
+    const until = Date.now() + RECEIPT_LIMIT_MS;
+    while (Date.now() < until) {
+      const receipt = await provider.getTransactionReceipt(hash);
+      if (receipt !== null) return receipt;
+      await new Promise((resolve) => setTimeout(resolve, RECEIPT_POLL_MS));
+    }
+    throw new Error(`chain ${options.chainId} has not included ${hash}`);
+  }
+
+  await prepare();
+  return {
+    chainId: options.chainId,
+    url: anvil.url,
+    provider,
+    anvil: () => anvil,
+    async restart() {
+      await anvil.stop();
+      anvil = await start();
+      await prepare();
+    },
+    send,
+    attempt: async (...call) => (await send(...call)).status === 1,
+    async fund(address) {
+      await provider.send('anvil_setBalance', [address, toQuantity(RICH)]);
+    },
+    now,
+    async setClock(seconds) {
+      // Every block takes the time of the one before, whoever sends: a relay must not move the clock either.
+      await provider.send('anvil_setBlockTimestampInterval', [0]);
+      const newest = await now();
+      if (seconds <= newest) return;
+      await provider.send('evm_setNextBlockTimestamp', [seconds]);
+      // Views have to see the time too, and a chain without a transaction makes no block.
+      await provider.send('evm_mine', []);
+    },
+    async close() {
+      provider.destroy();
+      await anvil.stop();
+    },
+  };
+}
+
+const escrowInterface = new Interface(keystoneEscrowAbi);
+const LOG_RANGE = 2_000;
+
+/** What an escrow's logs say about one leg. */
+export interface LegFact {
+  readonly event: 'LegDeposited' | 'LegReleased' | 'LegRefunded' | 'PayoutCredited' | 'FeePaid';
+  readonly settlementId: string;
+  readonly legIndex: number;
+  readonly wallet: string;
+  readonly amount: bigint;
+}
+
+/** Every fact about a leg in the logs of an escrow, oldest first. */
+export async function legFacts(chain: TestChain, escrow: string): Promise<LegFact[]> {
+  const head = await chain.provider.getBlockNumber();
+  const facts: LegFact[] = [];
+  for (let fromBlock = 0; fromBlock <= head; fromBlock += LOG_RANGE) {
+    const toBlock = Math.min(head, fromBlock + LOG_RANGE - 1);
+    for (const log of await chain.provider.getLogs({ address: escrow, fromBlock, toBlock })) {
+      const parsed = escrowInterface.parseLog(log);
+      if (parsed === null || !/^(Leg(Deposited|Released|Refunded)|PayoutCredited|FeePaid)$/.test(parsed.name)) continue;
+      const values: readonly unknown[] = parsed.args.toArray();
+      facts.push({
+        event: parsed.name as LegFact['event'],
+        settlementId: String(values[0]),
+        legIndex: Number(values[1]),
+        wallet: String(values[2]),
+        amount: BigInt(String(values.at(-1))),
+      });
+    }
+  }
+  return facts;
+}

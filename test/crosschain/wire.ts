@@ -1,0 +1,70 @@
+import { AbiCoder, id, Interface } from 'ethers';
+
+import { layerZeroEndpointV2Abi } from '../../contracts/generated/abi.ts';
+import { decodePacket, type Packet } from '../../dev/relay/packet.ts';
+import type { TestChain } from './chain.ts';
+import type { World } from './world.ts';
+
+/** Messages one by one, by hand: for tests that choose which is delivered when. The relay carries them in all others. */
+export interface Wire {
+  /** Every message sent so far, in the order in which this found them. Each is verified at once; delivering is up to the test. */
+  collect(): Promise<readonly Packet[]>;
+  /** Whether the endpoint accepted it. */
+  deliver(packet: Packet): Promise<boolean>;
+}
+
+const PACKET_SENT = id('PacketSent(bytes,bytes,address)');
+const endpointInterface = new Interface(layerZeroEndpointV2Abi);
+const libraryInterface = new Interface(['function validatePacket(bytes packet)']);
+
+export function createWire(world: World): Wire {
+  const packets: Packet[] = [];
+  const nextBlock = new Map<number, number>();
+  const { stranger } = world.people;
+  const sides = world.relayChains.map((relayChain) => {
+    const chain = relayChain.chainId === world.home.chainId ? world.home : world.remote;
+    return { chain, relayChain };
+  });
+
+  function destinationOf(packet: Packet): (typeof sides)[number] {
+    const side = sides.find(({ relayChain }) => relayChain.endpointId === packet.destinationEndpointId);
+    if (side === undefined) throw new Error('a message to nowhere');
+    return side;
+  }
+
+  async function read(chain: TestChain, endpoint: string): Promise<void> {
+    const head = await chain.provider.getBlockNumber();
+    const fromBlock = nextBlock.get(chain.chainId) ?? 0;
+    if (fromBlock > head) return;
+    for (const log of await chain.provider.getLogs({
+      address: endpoint,
+      topics: [PACKET_SENT],
+      fromBlock,
+      toBlock: head,
+    })) {
+      const [encoded, options] = AbiCoder.defaultAbiCoder().decode(['bytes', 'bytes', 'address'], log.data);
+      const packet = decodePacket(String(encoded), String(options));
+      const { chain: to, relayChain } = destinationOf(packet);
+      await to.send(
+        stranger,
+        relayChain.messageLibrary,
+        libraryInterface.encodeFunctionData('validatePacket', [packet.encoded]),
+      );
+      packets.push(packet);
+    }
+    nextBlock.set(chain.chainId, head + 1);
+  }
+
+  return {
+    async collect() {
+      for (const { chain, relayChain } of sides) await read(chain, relayChain.endpoint);
+      return packets;
+    },
+    async deliver(packet) {
+      const { chain, relayChain } = destinationOf(packet);
+      const origin = { srcEid: packet.sourceEndpointId, sender: packet.sender, nonce: packet.nonce };
+      const values = [origin, packet.receiver, packet.guid, packet.message, '0x'];
+      return chain.attempt(stranger, relayChain.endpoint, endpointInterface.encodeFunctionData('lzReceive', values));
+    },
+  };
+}
