@@ -105,7 +105,7 @@ function rpcWords(stack: StackFile, shown = ({ rpc_url }: StackChain): string =>
 
 /** The verdict of each pack, and every check that did not pass; the list of all checks is in the file. */
 function summaryOf(output: string): string[] {
-  return output.split('\n').filter((line) => /^\S/.test(line) || line.includes('✗'));
+  return output.split('\n').filter((line) => /^\S.*[^:]$/.test(line) || line.includes('✗'));
 }
 
 /** Removes the oldest runs, so that the folder does not grow for ever. Their names sort by time. */

@@ -7,7 +7,7 @@ import { formatEther } from 'ethers';
 import { CONTRACT_NAMES, loadArtifact } from '../contracts/build.ts';
 import type { ChainConfiguration } from '../domain/configuration.ts';
 import { REPOSITORY } from './home.ts';
-import type { Launch } from './launch.ts';
+import { type Launch, variable } from './launch.ts';
 import { addressesOf, checkChain, createProvider, loadKeys, type StackKeys } from './stack-accounts.ts';
 import {
   accountsOf,
@@ -25,6 +25,7 @@ import type { ChainPart } from './stack-infrastructure.ts';
 /** Some thirty seconds on a quiet machine. Milliseconds. */
 const COMPILE_LIMIT_MS = 300_000;
 const run = promisify(execFile);
+const DEFAULT_GRACE_SECONDS = 120;
 
 export interface ContractsPart {
   /** The coordinator's chain first, with the addresses of today's nodes. */
@@ -79,11 +80,24 @@ export async function prepareContracts(
       await Promise.all(chains.map((chain) => checkChain(launch, chain, { ownerDatabaseUrl, addresses })));
     },
   );
-  const deployed = await deployOnce(launch, { chains, keys, codeHash, configured });
+  const deployed = await deployOnce(launch, {
+    chains,
+    keys,
+    codeHash,
+    configured,
+    messageGraceSeconds: messageGrace(launch),
+  });
   return {
     chains: deployed.map((one, index) => withNode(one, chains[index])),
     keys,
   };
+}
+
+/** An hour on real networks; here messages take seconds, and a person waits. */
+function messageGrace(launch: Launch): number {
+  const seconds = Number(variable(launch, 'MESSAGE_GRACE_SECONDS') ?? DEFAULT_GRACE_SECONDS);
+  if (!Number.isInteger(seconds) || seconds < 1) throw new Error('MESSAGE_GRACE_SECONDS is not a number of seconds');
+  return seconds;
 }
 
 /** The node may have another port than when the contracts were deployed. */
@@ -115,7 +129,12 @@ function deployOnce(launch: Launch, context: DeploymentContext): Promise<readonl
     }
     for (const [index, chain] of chains.entries()) await requireBalance(chain, deployers[index]?.address ?? '');
     const deployed = await deployAll(context, step.progress);
-    const content: DeploymentFile = { code_sha256: context.codeHash, accounts: accountsOf(keys), chains: deployed };
+    const content: DeploymentFile = {
+      code_sha256: context.codeHash,
+      message_grace_seconds: context.messageGraceSeconds,
+      accounts: accountsOf(keys),
+      chains: deployed,
+    };
     writePrivateJson(file, content);
     step.result(
       `on ${deployed.map(({ configuration }) => configuration.chain_id).join(' and ')}, connected and frozen`,

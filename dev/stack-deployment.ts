@@ -35,6 +35,7 @@ export interface DeployedChain {
 export interface DeploymentFile {
   /** Hash over the bytecode that was deployed: changed sources are deployed anew. */
   readonly code_sha256: string;
+  readonly message_grace_seconds: number;
   /** Roles were given to these; other keys need other contracts. */
   readonly accounts: Readonly<Record<'engine' | 'oracle' | 'platformOracle' | 'carrier', string>>;
   readonly chains: readonly DeployedChain[];
@@ -45,6 +46,8 @@ export interface DeploymentContext {
   readonly chains: readonly ChainPart[];
   readonly keys: StackKeys;
   readonly codeHash: string;
+  /** For which a settlement with every leg of the coordinator's chain in waits for the votes of the others after its deadline. */
+  readonly messageGraceSeconds: number;
   /** Contracts that are there already; then only test tokens are deployed. */
   readonly configured: readonly ChainConfiguration[] | undefined;
 }
@@ -83,6 +86,7 @@ export async function findDeployment(file: string, context: DeploymentContext): 
   const known = JSON.parse(readFileSync(file, 'utf8')) as DeploymentFile;
   const { configured, chains } = context;
   if (configured === undefined && known.code_sha256 !== context.codeHash) return undefined;
+  if (configured === undefined && known.message_grace_seconds !== context.messageGraceSeconds) return undefined;
   if (JSON.stringify(known.accounts) !== JSON.stringify(accountsOf(context.keys))) return undefined;
   if (known.chains.length !== chains.length) return undefined;
   for (const [index, chain] of chains.entries()) {
@@ -124,7 +128,7 @@ export async function deployAll(
       return { chain, signer: found(context.keys.deployers, index).connect(provider) };
     });
     if (context.configured !== undefined) return await deployTokensOnly(context.configured, deploying);
-    return await deployConnected(context.keys, deploying, onProgress);
+    return await deployConnected(context, deploying, onProgress);
   } finally {
     for (const provider of providers) provider.destroy();
   }
@@ -144,7 +148,7 @@ async function deployTokensOnly(
 }
 
 async function deployConnected(
-  keys: StackKeys,
+  { keys, messageGraceSeconds }: DeploymentContext,
   deploying: readonly Deploying[],
   onProgress: (line: string) => void,
 ): Promise<DeployedChain[]> {
@@ -161,6 +165,7 @@ async function deployConnected(
       endpoint: home.endpoint,
       creator: engine.address,
       engine: engine.address,
+      messageGraceSeconds,
       attesters: [oracle.address],
       furtherSets: {
         platform: { attesters: [platformOracle.address] },

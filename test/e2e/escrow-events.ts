@@ -2,11 +2,17 @@ import { Interface, JsonRpcProvider } from 'ethers';
 
 import { keystoneEscrowAbi } from '../../contracts/generated/abi.ts';
 import { bytes32ToUuid } from '../../domain/ids.ts';
+import type { StackChain } from '../../dev/stack-file.ts';
 import type { EndToEndStack } from './stack.ts';
 
-/** How often each event of the escrow was logged, by settlement and leg: read from the chain itself, not from our tables. */
-export async function escrowEvents(stack: EndToEndStack): Promise<Map<string, number>> {
-  const { chain } = stack.context;
+/**
+ * How often each event of a chain's escrow was logged, by settlement and leg: read from the chain itself, not from our tables. The
+ * coordinator's chain unless another one is named.
+ */
+export async function escrowEvents(
+  stack: EndToEndStack,
+  chain: StackChain = stack.context.chain,
+): Promise<Map<string, number>> {
   const provider = new JsonRpcProvider(chain.rpc_url);
   try {
     const escrow = new Interface(keystoneEscrowAbi);

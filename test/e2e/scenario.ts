@@ -6,10 +6,15 @@ import type { EndToEndStack } from './stack.ts';
 
 /** Milliseconds. */
 const LIMITS = { stateMs: 60_000, pollMs: 200 } as const;
+/** Four messages, each of which waits for finality on its way, beside everything else that runs. */
+export const CROSS_CHAIN_MS = 120_000;
 
 export interface ProposeOptions {
+  readonly template?: string;
+  /** Bond and cash on the coordinator's chain unless others are given. */
+  readonly legs?: readonly object[];
+  readonly feeMode?: 'seller_pays' | 'buyer_pays' | 'split';
   readonly sellerName?: string;
-  readonly buyerName?: string;
   /** Seconds from now. */
   readonly timeoutSeconds?: number;
 }
@@ -18,9 +23,11 @@ export interface ProposeOptions {
 export async function propose(stack: EndToEndStack, options: ProposeOptions = {}): Promise<SettlementAnswer> {
   const { chain } = stack.context;
   return stack.seller.api.post<SettlementAnswer>('/v1/settlements', {
+    ...(options.template !== undefined && { template_slug: options.template }),
+    ...(options.feeMode !== undefined && { fee_mode: options.feeMode }),
     parties: [{ role: 'seller', ...partyOf(stack, stack.seller, options.sellerName) }],
     counterparty_parties: [{ platform_slug: stack.buyer.slug, role: 'buyer' }],
-    legs: legsOf(chain.tokens),
+    legs: options.legs ?? legsOf(chain.tokens),
     ...(options.timeoutSeconds !== undefined && {
       timeout_at: new Date(Date.now() + options.timeoutSeconds * 1_000).toISOString(),
     }),
@@ -38,6 +45,24 @@ export function legsOf(tokens: { KBOND: string; TUSDC: string }) {
     },
     { leg_type: 'payment', instrument_id: tokens.TUSDC, quantity: '1250', direction: 'receive', party_role: 'seller' },
   ];
+}
+
+/** 5 KBOND on the coordinator's chain against 1,250 TUSDC on the other one. */
+export function crossLegsOf(stack: EndToEndStack) {
+  const { chain } = stack.context;
+  const [bond, cash] = legsOf({ KBOND: chain.tokens.KBOND, TUSDC: stack.remote.tokens.TUSDC });
+  return [
+    { ...bond, chain_id: chain.chain_id },
+    { ...cash, chain_id: stack.remote.chain_id },
+  ];
+}
+
+/** A trade across two chains that is confirmed and waits for deposits on both. */
+export async function openAcross(stack: EndToEndStack, options: ProposeOptions = {}): Promise<string> {
+  const { id } = await propose(stack, { template: 'dvp-crosschain', legs: crossLegsOf(stack), ...options });
+  await confirm(stack, id);
+  await reach(stack, id, 'AWAITING_DEPOSITS', CROSS_CHAIN_MS);
+  return id;
 }
 
 export function partyOf(stack: EndToEndStack, participant: Participant, name: string = participant.name) {
@@ -60,7 +85,7 @@ export async function depositLeg(participant: Participant, settlementId: string,
   const info = await participant.api.get<DepositInfoAnswer>(
     `/v1/settlements/${settlementId}/legs/${legIndex}/deposit-info`,
   );
-  await participant.wallet.send(info.transactions);
+  await participant.walletOn(info.chain_id).send(info.transactions);
 }
 
 export async function depositBoth(stack: EndToEndStack, settlementId: string): Promise<void> {

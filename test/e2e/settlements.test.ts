@@ -1,9 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { Client, Connection } from '@temporalio/client';
 
 import {
   collectWebhooks,
@@ -14,8 +12,8 @@ import {
   settle,
   type Trade,
 } from '../../dev/demo-trade.ts';
-import { REPOSITORY } from '../../dev/home.ts';
 import { escrowEvents } from './escrow-events.ts';
+import { historyOf, verifyPack } from './inspect.ts';
 import { confirm, depositBoth, depositLeg, eventsOf, partyOf, propose, reach } from './scenario.ts';
 import { startEndToEndStack } from './stack.ts';
 
@@ -25,29 +23,6 @@ afterAll(async () => (await starting).close(), 60_000);
 
 /** One block a second, finality two blocks behind: a settlement takes some ten seconds. */
 const SLOW = 150_000;
-
-function verify(home: string, pack: string, rpc: string, extra: string[] = []) {
-  return spawnSync(
-    'node',
-    ['cli/keystone.mjs', 'verify', pack, '--keys', join(home, 'trusted-keys.json'), '--rpc', rpc, ...extra],
-    {
-      cwd: REPOSITORY,
-      encoding: 'utf8',
-      timeout: 30_000,
-    },
-  );
-}
-
-async function history(address: string, settlementId: string) {
-  const connection = await Connection.connect({ address });
-  try {
-    const handle = new Client({ connection }).workflow.getHandle(`settlement-${settlementId}`);
-    await handle.result();
-    return (await handle.fetchHistory()).events ?? [];
-  } finally {
-    await connection.close();
-  }
-}
 
 describe('both ways in', () => {
   it.concurrent.each([
@@ -84,8 +59,7 @@ describe('both ways in', () => {
         expect(opened?.deposits).toHaveLength(1);
       }
 
-      const workflow = await history(stack.file.temporal.address, trade.settlementId);
-      const tasks = workflow.filter((event) => event.workflowTaskCompletedEventAttributes).length;
+      const { events: workflow, tasks } = await historyOf(stack, trade.settlementId);
       expect({ events: workflow.length <= 60, tasks: tasks <= 10, counted: [workflow.length, tasks] }).toMatchObject({
         events: true,
         tasks: true,
@@ -93,15 +67,11 @@ describe('both ways in', () => {
 
       const pack = join(stack.home, `pack-${trade.settlementId}.json`);
       writeFileSync(pack, await readProof(stack.context, trade));
-      const rpc = stack.context.chain.rpc_url;
-      const verdict = verify(stack.home, pack, rpc);
-      expect({ status: verdict.status, output: verdict.status === 0 ? '' : verdict.stdout + verdict.stderr }).toEqual({
-        status: 0,
-        output: '',
-      });
+      const verdict = verifyPack(stack, pack, [stack.context.chain]);
+      expect(verdict.status === 0 ? '' : verdict.output).toBe('');
       const forged = join(stack.home, `forged-${trade.settlementId}.json`);
       writeFileSync(forged, readFileSync(pack, 'utf8').replace('"verdict": "ALLOW"', '"verdict": "ALLOVV"'));
-      expect(verify(stack.home, forged, rpc).status).toBe(1);
+      expect(verifyPack(stack, forged, [stack.context.chain]).status).toBe(1);
     },
     SLOW,
   );
@@ -129,7 +99,7 @@ describe('a settlement that is rejected', () => {
       );
       expect(confirmed.status).toBe(409);
       expect(JSON.parse(confirmed.text)).toMatchObject({ code: 'confirm_after_rejection' });
-      const workflow = await history(stack.file.temporal.address, id);
+      const { events: workflow } = await historyOf(stack, id);
       expect(workflow.at(-1)?.workflowExecutionCompletedEventAttributes).toBeTruthy();
     },
     SLOW,

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { type ApiClient, createApiClient } from '../../dev/api-client.ts';
-import { createChainClient, createPartyWallet } from '../../dev/demo-wallet.ts';
+import { createPeople } from '../../dev/demo-people.ts';
 import type { Participant, TradeContext } from '../../dev/demo-trade.ts';
 import { REPOSITORY } from '../../dev/home.ts';
+import { setFaults } from '../../dev/relay/client.ts';
+import type { FaultInput } from '../../dev/relay/faults.ts';
 import { CIPHEROWL_AUDIENCE, startCipherOwlSandbox } from '../../dev/sandboxes/cipherowl.ts';
 import { SANDBOX_GROUP_ID, startLsegSandbox } from '../../dev/sandboxes/lseg.ts';
-import { readStackFile, type StackFile } from '../../dev/stack-file.ts';
+import { readStackFile, type StackChain, type StackFile } from '../../dev/stack-file.ts';
 
 /** The stack that `npm start` brings up, in a home of its own, with screening sandboxes that the test controls. */
 export interface EndToEndStack {
@@ -19,6 +21,10 @@ export interface EndToEndStack {
   readonly seller: Participant;
   readonly buyer: Participant;
   readonly operator: ApiClient;
+  /** The chain that is not the coordinator's. */
+  readonly remote: StackChain;
+  /** Adds one fault of the message relay; answers how to lift it. */
+  addFault(fault: FaultInput): Promise<() => Promise<void>>;
   /** Raw HTTP with a platform's own token: status, headers and bytes as they came. */
   request(who: 'seller' | 'buyer' | 'operator', method: string, path: string, body?: unknown): Promise<RawAnswer>;
   /** What the provider sandbox does next (simulated providers): see dev/sandboxes/README.md. */
@@ -37,6 +43,8 @@ export interface RawAnswer {
 /** Milliseconds. */
 const LIMITS = { startMs: 120_000, stopMs: 30_000, requestMs: 15_000 } as const;
 const FUNDS = { bond: '1000000', cash: '1000000000' } as const;
+/** So that a settlement whose other chain never votes ends within a test. Seconds. */
+const MESSAGE_GRACE_SECONDS = '10';
 
 export async function startEndToEndStack(): Promise<EndToEndStack> {
   const home = mkdtempSync(join(tmpdir(), 'keystone-e2e-'));
@@ -54,19 +62,28 @@ export async function startEndToEndStack(): Promise<EndToEndStack> {
     CIPHEROWL_AUDIENCE,
     CIPHEROWL_CONFIG: 'co-sandbox',
     CIPHEROWL_SIMULATED: 'true',
+    MESSAGE_GRACE_SECONDS,
   });
   try {
     await launcher.ready;
     const file = readStackFile(join(home, 'stack.json'));
-    const people = await createPeople(file);
+    const { context, close } = await fundedPeople(file);
+    const [, remote] = file.chains;
+    if (remote === undefined) throw new Error('stack.json names one chain only');
     return {
       home,
       file,
-      ...people,
+      context,
+      seller: context.seller,
+      buyer: context.buyer,
+      operator: createApiClient(file, file.operator),
+      remote,
+      addFault: createFaults(file),
       request: (who, method, path, body) => rawRequest(file, who, method, path, body),
       control: (provider, settings) => control(provider === 'lseg' ? lseg.url : cipherowl.url, settings),
       processId: (name) => processId(home, name),
       close: async () => {
+        close();
         await launcher.stop();
         await Promise.all([lseg.close(), cipherowl.close()]);
         rmSync(home, { recursive: true, force: true });
@@ -113,33 +130,38 @@ function launch(home: string, environment: Record<string, string>): { ready: Pro
   };
 }
 
-async function createPeople(
-  file: StackFile,
-): Promise<Pick<EndToEndStack, 'context' | 'seller' | 'buyer' | 'operator'>> {
-  const [chain] = file.chains;
-  const [a, b] = file.platforms;
-  if (chain === undefined || a === undefined || b === undefined)
-    throw new Error('stack.json lacks a chain or a platform');
-  const provider = createChainClient(chain);
-  const seller: Participant = {
-    slug: a.slug,
-    role: 'seller',
-    externalReference: 'seller-001',
-    name: 'Acme Securities',
-    api: createApiClient(file, a),
-    wallet: createPartyWallet(chain, a, provider),
+async function fundedPeople(file: StackFile): Promise<{ context: TradeContext; close: () => void }> {
+  const people = createPeople(file);
+  const { seller, buyer } = people.context;
+  await Promise.all(
+    file.chains.flatMap(({ chain_id }) => [
+      seller.walletOn(chain_id).ensure('KBOND', FUNDS.bond),
+      buyer.walletOn(chain_id).ensure('TUSDC', FUNDS.cash),
+    ]),
+  );
+  return { context: people.context, close: () => people.close() };
+}
+
+/** The relay takes whole lists; tests that run at once each have rules of their own. One request after the other, so that none is lost. */
+function createFaults(file: StackFile): EndToEndStack['addFault'] {
+  const { relay } = file;
+  if (relay === null) throw new Error('the stack has no message relay');
+  const standing = new Map<string, FaultInput>();
+  let queue: Promise<unknown> = Promise.resolve();
+  const push = (): Promise<void> => {
+    const sent = queue.then(() => setFaults(relay, [...standing.values()])).then(() => undefined);
+    // The caller gets the failure through `sent`.
+    queue = sent.catch(() => undefined);
+    return sent;
   };
-  const buyer: Participant = {
-    slug: b.slug,
-    role: 'buyer',
-    externalReference: 'buyer-acct-042',
-    name: 'Beta Capital',
-    api: createApiClient(file, b),
-    wallet: createPartyWallet(chain, b, provider),
+  return async (fault) => {
+    standing.set(fault.id, fault);
+    await push();
+    return async () => {
+      standing.delete(fault.id);
+      await push();
+    };
   };
-  await Promise.all([seller.wallet.ensure('KBOND', FUNDS.bond), buyer.wallet.ensure('TUSDC', FUNDS.cash)]);
-  const context: TradeContext = { chain, seller, buyer, sinkUrl: file.webhook_sink_url };
-  return { context, seller, buyer, operator: createApiClient(file, file.operator) };
 }
 
 async function rawRequest(
