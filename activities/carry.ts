@@ -6,12 +6,13 @@ import { type ChainEffectStep, chainEffectKey } from '../domain/effect-key.ts';
 import type { OnChainState } from '../domain/settlement-state.ts';
 import type { ActivityDependencies, EscrowChain, IncludedEffect, MessageIntent } from './dependencies.ts';
 import { type DueAction, dueActions } from './due.ts';
-import { awaitFacts } from './finalise.ts';
+import { awaitFacts, takeOverFacts } from './finalise.ts';
 import { generationToSend, ignoredSince, type MessageInTransit, sentMessages, stillInTransit } from './messages.ts';
 import { runStep, type StepContext } from './retry.ts';
 import type { ChainEffect, FinaliseProgress, SettlementActivities } from './settlement-activities.ts';
 import { observe, type ObservedSituation, remoteOf } from './situation.ts';
 import { limitsOf, loadWork, openingsOf, progressOf, requireChainsRunning } from './steps.ts';
+import { StillWaiting } from './waiting.ts';
 
 /**
  * Carries a settlement across its chains: votes to the coordinator, its decision to the others, executions and refunds. It looks at every
@@ -23,7 +24,11 @@ export function createCarry(dependencies: ActivityDependencies): SettlementActiv
     const work = await loadWork(dependencies.database, settlementId);
     if (!work.registered_on_chain) return { ...progressOf(work), carryDue: false };
     await requireChainsRunning(dependencies, work);
-    const { state, effects } = await carryAll(dependencies, work, context);
+    const { state, effects } = await carryAll(dependencies, work, context).catch(async (error: unknown) => {
+      // Platforms need not wait for the next message to hear what is final by now.
+      if (error instanceof StillWaiting) await takeOverFacts(dependencies, work);
+      throw error;
+    });
     const progress = await awaitFacts(dependencies, work, state, context);
     if (work.needs_attention) {
       await dependencies.database.statement((transaction) => clearStepAttention(transaction, settlementId));

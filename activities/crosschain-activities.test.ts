@@ -163,6 +163,16 @@ describe('a swap across two chains', () => {
     );
   });
 
+  it('is told to be executing while the decision still travels', async () => {
+    const settlementId = await opened();
+    await stage.chains.deposit(settlementId, REMOTE_CHAIN);
+    await carry(settlementId);
+    stage.chains.holdMessages = true;
+    await stage.chains.deposit(settlementId, HOME_CHAIN);
+    await expect(carry(settlementId)).rejects.toMatchObject(IN_TRANSIT);
+    expect(await stage.row(settlementId)).toMatchObject({ state: 'EXECUTING_SWAP' });
+  });
+
   it('is finalised only by the facts of the coordinator, never by those of another chain', async () => {
     const settlementId = await opened();
     await stage.chains.deposit(settlementId, HOME_CHAIN);

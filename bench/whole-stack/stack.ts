@@ -21,7 +21,7 @@ export interface MeasuredStack {
 const READY = 'ready   Ctrl-C';
 /** Variables that would put the load on somebody's own servers, or keys into ours. */
 const FOREIGN =
-  /^(DATABASE_URL|TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE)|RPC_URL_|KEYSTONE_(?!CACHE)|OIDC_|LSEG_|CIPHEROWL_|PLATFORM_|OPERATOR_|ENGINE_|ATTESTER_|NODE_OPTIONS|LOG_LEVEL)/;
+  /^(DATABASE_URL|TEMPORAL_(ADDRESS|NAMESPACE|TASK_QUEUE)|RPC_URL_|KEYSTONE_(?!CACHE)|OIDC_|LSEG_|CIPHEROWL_|PLATFORM_|OPERATOR_|ENGINE_|ORACLE_|RELAYER_|MESSAGE_|TEMPLATE_FEES|NODE_OPTIONS|LOG_LEVEL)/;
 
 /** Starts it in an empty home below the run's directory. */
 export async function startMeasuredStack({ directory, logs, registry, signal }: BenchRun): Promise<MeasuredStack> {
