@@ -1,6 +1,12 @@
-import { Interface, JsonRpcProvider, Network, toQuantity, type TransactionReceipt } from 'ethers';
+import { FetchRequest, Interface, JsonRpcProvider, Network, toQuantity, type TransactionReceipt } from 'ethers';
 
-import { keystoneEscrowAbi } from '../../contracts/generated/abi.ts';
+import {
+  complianceRegistryAbi,
+  gatewayAbi,
+  kbondAbi,
+  keystoneEscrowAbi,
+  settlementCoordinatorAbi,
+} from '../../contracts/generated/abi.ts';
 import { type RunningAnvil, startAnvil } from '../../dev/anvil.ts';
 
 /**
@@ -14,6 +20,20 @@ const RICH = 10n ** 24n;
 const GAS_LIMIT = 12_000_000;
 const RECEIPT_LIMIT_MS = 20_000;
 const RECEIPT_POLL_MS = 5;
+/** A node that was stopped does not answer at all. */
+const CALL_LIMIT_MS = 10_000;
+
+export const interfaces = {
+  coordinator: new Interface(settlementCoordinatorAbi),
+  gateway: new Interface(gatewayAbi),
+  escrow: new Interface(keystoneEscrowAbi),
+  registry: new Interface(complianceRegistryAbi),
+  token: new Interface(kbondAbi),
+} as const;
+/** Errors of what is called besides our own contracts. */
+const foreignErrors = new Interface(['error LZ_PayloadHashNotFound(bytes32 expected, bytes32 actual)']);
+/** How a refusal without any data is called: a token that refuses everything, or too little gas. */
+export const NO_REASON = 'no reason';
 
 export interface ChainOptions {
   readonly chainId: number;
@@ -21,6 +41,15 @@ export interface ChainOptions {
   readonly logFile: string;
   /** With it, the chain survives being stopped and started again. */
   readonly stateFile?: string;
+}
+
+export interface Call {
+  readonly from: string;
+  readonly to: string;
+  readonly data: string;
+  /** Wei. */
+  readonly value?: bigint;
+  readonly gas?: number;
 }
 
 export interface TestChain {
@@ -31,9 +60,9 @@ export interface TestChain {
   /** Ends the process and starts another one from what it had saved. */
   restart(): Promise<void>;
   /** Sends as `from`. Resolves once it is in a block, whether it succeeded (status 1) or not. */
-  send(from: string, to: string, data: string, value?: bigint): Promise<TransactionReceipt>;
-  /** Whether it succeeded. */
-  attempt(from: string, to: string, data: string, value?: bigint): Promise<boolean>;
+  send(call: Call): Promise<TransactionReceipt>;
+  /** Sends, and resolves to the name of the error that refused it; undefined when it was accepted. */
+  refusal(call: Call): Promise<string | undefined>;
   fund(address: string): Promise<void>;
   /** Unix seconds of the newest block. */
   now(): Promise<number>;
@@ -55,7 +84,9 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
       ...(options.stateFile !== undefined && { stateFile: options.stateFile }),
     });
   let anvil = await start();
-  const provider = new JsonRpcProvider(anvil.url, network(options.chainId), {
+  const request = new FetchRequest(anvil.url);
+  request.timeout = CALL_LIMIT_MS;
+  const provider = new JsonRpcProvider(request, network(options.chainId), {
     staticNetwork: network(options.chainId),
     cacheTimeout: -1,
     batchMaxCount: 1,
@@ -73,9 +104,16 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
     return block.timestamp;
   }
 
-  async function send(from: string, to: string, data: string, value = 0n): Promise<TransactionReceipt> {
-    const transaction = { from, to, data, value: toQuantity(value), gas: toQuantity(GAS_LIMIT) };
-    const hash = String(await provider.send('eth_sendTransaction', [transaction]));
+  const encode = ({ from, to, data, value = 0n, gas = GAS_LIMIT }: Call): Record<string, string> => ({
+    from,
+    to,
+    data,
+    value: toQuantity(value),
+    gas: toQuantity(gas),
+  });
+
+  async function send(call: Call): Promise<TransactionReceipt> {
+    const hash = String(await provider.send('eth_sendTransaction', [encode(call)]));
     const until = Date.now() + RECEIPT_LIMIT_MS;
     while (Date.now() < until) {
       const receipt = await provider.getTransactionReceipt(hash);
@@ -83,6 +121,16 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
       await new Promise((resolve) => setTimeout(resolve, RECEIPT_POLL_MS));
     }
     throw new Error(`chain ${options.chainId} has not included ${hash}`);
+  }
+
+  /** Asked again of the state that the refused transaction has left as it was. */
+  async function reasonOf(call: Call): Promise<string> {
+    try {
+      await provider.send('eth_call', [encode(call), 'latest']);
+    } catch (error) {
+      return errorName((error as { info?: { error?: { data?: unknown } } }).info?.error?.data);
+    }
+    throw new Error(`a transaction to ${call.to} was refused, and asked again it is not`);
   }
 
   await prepare();
@@ -97,7 +145,7 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
       await prepare();
     },
     send,
-    attempt: async (...call) => (await send(...call)).status === 1,
+    refusal: async (call) => ((await send(call)).status === 1 ? undefined : reasonOf(call)),
     async fund(address) {
       await provider.send('anvil_setBalance', [address, toQuantity(RICH)]);
     },
@@ -118,7 +166,16 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
   };
 }
 
-const escrowInterface = new Interface(keystoneEscrowAbi);
+/** Name of a custom error; its selector when none of ours has it. */
+function errorName(data: unknown): string {
+  if (typeof data !== 'string' || data === '0x') return NO_REASON;
+  for (const contract of [...Object.values(interfaces), foreignErrors]) {
+    const parsed = contract.parseError(data);
+    if (parsed !== null) return parsed.name;
+  }
+  return data.slice(0, 10);
+}
+
 const LOG_RANGE = 2_000;
 
 /** What an escrow's logs say about one leg. */
@@ -137,7 +194,7 @@ export async function legFacts(chain: TestChain, escrow: string): Promise<LegFac
   for (let fromBlock = 0; fromBlock <= head; fromBlock += LOG_RANGE) {
     const toBlock = Math.min(head, fromBlock + LOG_RANGE - 1);
     for (const log of await chain.provider.getLogs({ address: escrow, fromBlock, toBlock })) {
-      const parsed = escrowInterface.parseLog(log);
+      const parsed = interfaces.escrow.parseLog(log);
       if (parsed === null || !/^(Leg(Deposited|Released|Refunded)|PayoutCredited|FeePaid)$/.test(parsed.name)) continue;
       const values: readonly unknown[] = parsed.args.toArray();
       facts.push({

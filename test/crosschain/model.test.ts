@@ -165,6 +165,7 @@ describe(`the contracts and the model of them (KEYSTONE_SEED=${SEED})`, () => {
         grace: GRACE,
       });
       const firstMessage = (await wire.collect()).length;
+      const state: Run = { model, dice, settlements, firstMessage, onPath: settlements.map(() => 0) };
       const done: string[] = [];
       try {
         for (let action = 0; action < ACTIONS; action += 1) {

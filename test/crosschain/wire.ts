@@ -9,8 +9,8 @@ import type { World } from './world.ts';
 export interface Wire {
   /** Every message sent so far, in the order in which this found them. Each is verified at once; delivering is up to the test. */
   collect(): Promise<readonly Packet[]>;
-  /** Whether the endpoint accepted it. */
-  deliver(packet: Packet): Promise<boolean>;
+  /** The error that refused it; undefined when it was accepted. */
+  deliver(packet: Packet, gas?: number): Promise<string | undefined>;
 }
 
 const PACKET_SENT = id('PacketSent(bytes,bytes,address)');
@@ -45,11 +45,9 @@ export function createWire(world: World): Wire {
       const [encoded, options] = AbiCoder.defaultAbiCoder().decode(['bytes', 'bytes', 'address'], log.data);
       const packet = decodePacket(String(encoded), String(options));
       const { chain: to, relayChain } = destinationOf(packet);
-      await to.send(
-        stranger,
-        relayChain.messageLibrary,
-        libraryInterface.encodeFunctionData('validatePacket', [packet.encoded]),
-      );
+      const data = libraryInterface.encodeFunctionData('validatePacket', [packet.encoded]);
+      const { status } = await to.send({ from: stranger, to: relayChain.messageLibrary, data });
+      if (status !== 1) throw new Error(`message ${packet.guid} is not verified`);
       packets.push(packet);
     }
     nextBlock.set(chain.chainId, head + 1);
@@ -60,11 +58,13 @@ export function createWire(world: World): Wire {
       for (const { chain, relayChain } of sides) await read(chain, relayChain.endpoint);
       return packets;
     },
-    async deliver(packet) {
+    async deliver(packet, gas) {
       const { chain, relayChain } = destinationOf(packet);
       const origin = { srcEid: packet.sourceEndpointId, sender: packet.sender, nonce: packet.nonce };
       const values = [origin, packet.receiver, packet.guid, packet.message, '0x'];
-      return chain.attempt(stranger, relayChain.endpoint, endpointInterface.encodeFunctionData('lzReceive', values));
+      const data = endpointInterface.encodeFunctionData('lzReceive', values);
+      const call = { from: stranger, to: relayChain.endpoint, data };
+      return chain.refusal(gas === undefined ? call : { ...call, gas });
     },
   };
 }
