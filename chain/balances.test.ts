@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { parseEther } from 'ethers';
 
-import { listBalances, type SignerBalance } from '../db/signer-balances.ts';
+import { listBalances, recordBalance, type SignerBalance } from '../db/signer-balances.ts';
 import { createTestDatabase, type TestDatabase } from '../test/support/database.ts';
 import { createBalanceWatcher, type PayingAccount } from './balances.ts';
 import { createChain } from './provider.ts';
@@ -79,6 +80,22 @@ describe('a signer', () => {
     expect(watchers.flatMap(({ lines }) => lines)).toHaveLength(1);
   });
 
+  it('is seen to cross the limit by one of two processes, however their looks interleave', async () => {
+    const seen = { chainId: 1, signer: newAccount(), role: 'engine', balanceWei: 1n, low: true } as const;
+    const look = (linger: () => Promise<void>) =>
+      database.worker.transaction({ kind: 'worker' }, async (transaction) => {
+        const wasLow = await recordBalance(transaction, seen);
+        await linger();
+        return wasLow;
+      });
+    let second: Promise<boolean | undefined> | undefined;
+    const first = await look(async () => {
+      second = look(() => Promise.resolve());
+      await sleep(200);
+    });
+    expect([first, await second]).toEqual([undefined, true]);
+  });
+
   it('has the limit of its chain', async () => {
     const address = newAccount();
     await local.fund(address, 10n);
@@ -102,7 +119,7 @@ describe('a signer', () => {
     const stop = new AbortController();
     const running = watcher.run(stop.signal);
     for (let look = 0; look < 100 && !lines.some(({ level }) => level === 'error'); look += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
     stop.abort();
     await running;

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 import { findLiveTransaction } from '../db/chain-transactions.ts';
-import { createChain } from './provider.ts';
-import { type Journaling, recipient, startJournaling } from './testing/journaling.ts';
+import { type Chain, createChain } from './provider.ts';
+import { type Journaling, recipient, startJournaling, until } from './testing/journaling.ts';
 import { START_LIMIT_MS } from './testing/local-chain.ts';
 import { type NodeProxy, startNodeProxy } from './testing/node-proxy.ts';
 
@@ -23,9 +23,25 @@ beforeAll(async () => {
   at = await startJournaling();
   proxy = await startNodeProxy(at.local.url);
 }, START_LIMIT_MS);
+/** What a test opens has to go even if it fails: the run would not end. */
+const opened: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  proxy.lie(undefined);
+  for (const close of opened.splice(0)) await close();
+});
 afterAll(async () => {
   await Promise.all([at?.stop(), proxy?.stop()]);
 });
+
+async function twoNodes(): Promise<{ chain: Chain; honest: NodeProxy }> {
+  const honest = await startNodeProxy(at.local.url);
+  const chain = createChain({ ...at.local.configuration, rpc_urls: [proxy.url, honest.url] });
+  opened.push(
+    () => chain.close(),
+    () => honest.stop(),
+  );
+  return { chain, honest };
+}
 
 const mineForAWhile = async (): Promise<void> => {
   for (let waited = 0; waited < DROUGHT_MS; waited += BLOCK_MS) {
@@ -109,25 +125,36 @@ describe('waiting for inclusion', () => {
     expect(performance.now() - minedAt).toBeLessThan(1_000);
   });
 
-  it('ends when its block was one of many that came between two looks at the head', async () => {
+  it.each([
+    ['is looked for block by block', 32, true],
+    ['makes everybody look, when they are too many', 2, false],
+  ])('ends when its block came between two looks at the head: it %s', async (_, watchedBlocks, blockByBlock) => {
+    const asked: unknown[] = [];
+    const chain: Chain = {
+      ...at.local.chain,
+      transactionsOf: (tag) => {
+        asked.push(tag);
+        return at.local.chain.transactionsOf(tag);
+      },
+    };
     const { journal, signer } = await at.setUp({
-      limits: { rebroadcastMs: 60_000, ownLookMs: 60_000, watchedBlocks: 2 },
-      chain: { ...at.local.chain },
+      limits: { rebroadcastMs: 60_000, ownLookMs: 60_000, watchedBlocks },
+      chain,
     });
     const address = recipient();
     const submitted = journal.submit(at.intent(address), at.options());
     await at.pooledVersions(signer, 1);
-    await sleep(100);
+    await until('a look at the head', () => Promise.resolve(asked.length > 0));
     await at.local.mine(10);
     await submitted;
+    expect(asked.some((tag) => typeof tag === 'number')).toBe(blockByBlock);
     expect(await at.mintsTo(address)).toBe(1);
   });
 });
 
 describe('a journal over several nodes', () => {
   it('does not take a nonce for lost on the word of one lying node', async () => {
-    const honest = await startNodeProxy(at.local.url);
-    const chain = createChain({ ...at.local.configuration, rpc_urls: [proxy.url, honest.url] });
+    const { chain, honest } = await twoNodes();
     proxy.lie((method) => {
       if (method === 'eth_getTransactionCount') return { result: '0xff' };
       if (method === 'eth_getTransactionReceipt') return { result: null };
@@ -148,14 +175,10 @@ describe('a journal over several nodes', () => {
     expect((await at.rowsOf(signer)).map((row) => [row.nonce, row.status])).toEqual([[0, 'signed']]);
     leaving.abort();
     await submitted;
-    proxy.lie(undefined);
-    chain.close();
-    await honest.stop();
   });
 
   it('settles a transaction, and says that it is final, only when the nodes agree on its receipt', async () => {
-    const honest = await startNodeProxy(at.local.url);
-    const chain = createChain({ ...at.local.configuration, rpc_urls: [proxy.url, honest.url] });
+    const { chain, honest } = await twoNodes();
     const { journal, signer } = await at.setUp({ chain, limits: { finalityWaitMs: 1_000 } });
     const { transactionHash } = await at.mining(journal.submit(at.intent(recipient()), at.options()));
     await at.local.mine(4);
@@ -166,7 +189,5 @@ describe('a journal over several nodes', () => {
     honest.lie(undefined);
     await journal.waitFinal(transactionHash, at.options());
     expect((await at.rowsOf(signer))[0]?.status).toBe('final');
-    chain.close();
-    await honest.stop();
   });
 });

@@ -13,11 +13,13 @@ import { START_LIMIT_MS } from './testing/local-chain.ts';
 import { countMints } from './testing/mint.ts';
 
 const KILLS = 22;
+/** Some lives end by themselves, when a block comes early and everything is done. */
+const KILLED_AT_WORK = 16;
 const INTENTS_PER_LIFE = 4;
 /** One of them becomes senseless while it waits. */
 const FICKLE_INDEX = 3;
 /** Longest life of a process before it is killed: start-up takes about 300 ms here, a block comes every two seconds. */
-const LIFE_MS = 2_200;
+const LIFE_MS = 1_800;
 const LAST_LIFE_LIMIT_MS = 90_000;
 const TEST_LIMIT_MS = 240_000;
 const PROCESS = fileURLToPath(new URL('./testing/journal-process.ts', import.meta.url));
@@ -41,12 +43,19 @@ afterAll(async () => {
   await Promise.all([local?.stop(), database?.drop()]);
 });
 
-function startProcess(work: Work): ChildProcess {
+/** A process at work, and its end: one that ends by itself would otherwise be waited for in vain. */
+interface Life {
+  readonly child: ChildProcess;
+  readonly closed: Promise<unknown[]>;
+}
+
+function startProcess(work: Work): Life {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PROCESS], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  const closed = once(child, 'close');
   child.stdin?.end(JSON.stringify(work));
-  return child;
+  return { child, closed };
 }
 
 const readVersions = (): Promise<Version[]> =>
@@ -89,13 +98,15 @@ it(
           fickle: index === FICKLE_INDEX,
         });
       }
-      const child = startProcess(work());
+      const { child, closed } = startProcess(work());
       await sleep(randomInt(LIFE_MS));
       if (child.kill('SIGKILL')) killedAtWork += 1;
-      await once(child, 'close');
+      await closed;
     }
     const last = startProcess(work());
-    const [code] = (await once(last, 'close', { signal: AbortSignal.timeout(LAST_LIFE_LIMIT_MS) })) as [number | null];
+    const overdue = setTimeout(() => last.child.kill('SIGKILL'), LAST_LIFE_LIMIT_MS);
+    const [code] = await last.closed;
+    clearTimeout(overdue);
     expect(code).toBe(0);
 
     // The oracle is the chain: our tables would repeat our own mistake.
@@ -122,7 +133,7 @@ it(
     // Otherwise the test has not tested what it says.
     expect(replaced).toBeGreaterThan(KILLS / 4);
     expect(cancelled).toBeGreaterThan(0);
-    expect(killedAtWork).toBeGreaterThanOrEqual(KILLS - 2);
+    expect(killedAtWork).toBeGreaterThanOrEqual(KILLED_AT_WORK);
   },
   TEST_LIMIT_MS,
 );

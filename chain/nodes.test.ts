@@ -150,6 +150,10 @@ describe('a receipt', () => {
     proxy(1).lie(changing(method, () => null));
     expect(await chain.agreedReceipt(hash)).toBeUndefined();
     expect(await chain.anyReceipt(hash)).toMatchObject({ transactionHash: hash });
+    proxy(1).lie(undefined);
+    proxy(0).lie(changing(method, () => null));
+    expect(await chain.anyReceipt(hash)).toMatchObject({ transactionHash: hash });
+    proxy(0).lie(undefined);
     proxy(1).lie(changing(method, (receipt) => ({ ...receipt, status: '0x0' })));
     await expect(chain.agreedReceipt(hash)).rejects.toMatchObject({ code: 'chain_disagreement' });
   });
