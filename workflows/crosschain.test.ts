@@ -150,7 +150,7 @@ describe('a leg that is missing on the other chain', () => {
     scripted.activities.carry = async () => {
       throw inTransit();
     };
-    const input = { awaitingConfirmation: false, deadlineMs: Date.now() + 2_000 };
+    const input = { awaitingConfirmation: false, deadlineMs: Date.now() + 6_000 };
     await stage.play(scripted, input, async (handle) => {
       await eventually(async () => (await handle.query('state')) === 'AWAITING_DEPOSITS');
       await handle.signal('chainFacts', remoteDeposit());

@@ -137,7 +137,7 @@ describe('the deadline', () => {
     });
     const outcome = await stage.play(
       scripted,
-      { awaitingConfirmation: false, deadlineMs: Date.now() + 2_000 },
+      { awaitingConfirmation: false, deadlineMs: Date.now() + 6_000 },
       (handle) => handle.result(),
     );
     expect(outcome).toMatchObject({ state: 'TIMED_OUT' });
