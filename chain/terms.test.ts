@@ -180,7 +180,10 @@ describe('decimals', () => {
 
   it('are none for an ERC-721, and a token of another kind than stated is refused as the escrow would refuse it', async () => {
     const { chainId } = local.chain;
-    const { KDEED: deed } = await whileMining(local.mine, () => deployTestTokens(local.owner));
+    const { KDEED: deed } = await whileMining(
+      () => local.mine(),
+      () => deployTestTokens(local.owner),
+    );
     const read = createTokenDecimals({ database: database.api, chains: [local.chain] });
     expect(await read(chainId, deed, 'ERC-721')).toBe(0);
     await expect(read(chainId, local.tokens.KBOND, 'ERC-721')).rejects.toMatchObject({

@@ -114,7 +114,7 @@ describe('row-level security', () => {
                    WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*') AND 'keystone_api'::regrole = ANY (p.polroles)), '{}') AS conditions
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'keystone' AND c.relkind IN ('r', 'p')`,
     );
-    expect(answer.rows.map((row) => row.name).toSorted()).toEqual(Object.keys(READABLE));
+    expect(new Set(answer.rows.map((row) => row.name))).toEqual(new Set(Object.keys(READABLE)));
     for (const { name, readable, enabled, conditions } of answer.rows) {
       const kind = READABLE[name as string] ?? 'nothing';
       if (kind === 'nothing') {

@@ -112,31 +112,6 @@ export async function markRegistered(transaction: Transaction, settlementId: Uui
   await transaction.query('UPDATE keystone.settlements SET registered_on_chain = true WHERE id = $1', [settlementId]);
 }
 
-export async function raiseAttention(
-  transaction: Transaction,
-  settlementId: Uuid,
-  code: string,
-  detail: string,
-): Promise<void> {
-  await transaction.query(
-    `UPDATE keystone.settlements SET needs_attention = true, attention_code = $2, attention_detail = left($3, 500) WHERE id = $1`,
-    [settlementId, code, detail],
-  );
-  await transaction.query(
-    `INSERT INTO keystone.audit_log (settlement_id, actor, action, resource_type, resource_id, detail)
-     VALUES ($1::uuid, 'system:engine', 'settlement.attention.raised', 'settlement', $1::uuid::text, jsonb_build_object('code', $2::text))`,
-    [settlementId, code],
-  );
-}
-
-export async function clearAttention(transaction: Transaction, settlementId: Uuid): Promise<void> {
-  await transaction.query(
-    `UPDATE keystone.settlements SET needs_attention = false, attention_code = NULL, attention_detail = NULL
-     WHERE id = $1 AND needs_attention`,
-    [settlementId],
-  );
-}
-
 export interface ComplianceCheck {
   readonly party_id: Uuid;
   /** Where the party hash is used. */

@@ -60,14 +60,8 @@ export function applyFees(input: FeeInput): FeeResult {
 }
 
 function addedByPayer(feeMode: FeeMode, fee: bigint): bigint {
-  switch (feeMode) {
-    case 'seller_pays':
-      return 0n;
-    case 'buyer_pays':
-      return fee;
-    case 'split':
-      return (fee + 1n) / 2n;
-  }
+  if (feeMode === 'seller_pays') return 0n;
+  return feeMode === 'buyer_pays' ? fee : (fee + 1n) / 2n;
 }
 
 /** What is left for the payee of a leg once its fees are taken out. Base units. */

@@ -118,6 +118,6 @@ describe('matching', () => {
     const ours = [cash, bond, bond];
     const paired = pairLegs(ours, [mirrored(bond), mirrored(cash), mirrored(bond)]);
     expect(paired[1]).toBe(0);
-    expect([paired[0], paired[2]].toSorted()).toEqual([1, 2]);
+    expect(new Set([paired[0], paired[2]])).toEqual(new Set([1, 2]));
   });
 });
