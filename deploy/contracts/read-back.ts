@@ -2,7 +2,14 @@ import { getAddress, id, ZeroAddress, ZeroHash } from 'ethers';
 
 import type { ChainAddresses } from './addresses.ts';
 import type { StepContext } from './steps.ts';
-import { CONFIG_TYPE, effectiveUln, encodeExecutor, ulnSettings } from './verification-settings.ts';
+import {
+  CONFIG_TYPE,
+  describeExecutor,
+  describeSettings,
+  describeUln,
+  encodeExecutor,
+  ulnSettings,
+} from './verification-settings.ts';
 
 /** What is on the chains, compared with what was asked for: value by value, by other calls than those that the steps decide by. */
 export interface Reading {
@@ -100,15 +107,17 @@ async function readPathway(context: StepContext, local: ChainAddresses, remote: 
   const endpoint = context.book.layerZero('endpoint', target.endpoint);
   const eid = remote.target.endpoint_id;
   const ask = (name: string, ...values: unknown[]): Promise<unknown> => network.read(endpoint, name, values);
-  const config = (library: string, type: number): Promise<unknown> => ask('getConfig', application, library, eid, type);
+  const config = async (library: string, type: number): Promise<string> =>
+    String(await ask('getConfig', application, library, eid, type));
   const peer = await network.read(applicationOf(context, local), 'peers', [eid]);
   const [library, isDefault] = (await ask('getReceiveLibrary', application, eid)) as [string, boolean];
   const [graceLibrary, graceEnd] = (await ask('receiveLibraryTimeout', application, eid)) as [string, bigint];
   const about = (what: string, expected: unknown, found: unknown): Reading =>
     reading(network.chainId, `${what}, chain ${remote.target.chain_id}`, expected, found);
-  const executor = encodeExecutor(context.configuration.max_message_size, target.executor);
-  const sending = effectiveUln(ulnSettings(target, target));
-  const receiving = effectiveUln(ulnSettings(target, remote.target));
+  const executor = describeExecutor(encodeExecutor(context.configuration.max_message_size, target.executor));
+  const sending = describeSettings(ulnSettings(target, target));
+  const receiving = describeSettings(ulnSettings(target, remote.target));
+  const uln = async (from: string): Promise<string> => describeUln(await config(from, CONFIG_TYPE.uln));
   return [
     about('peer', `0x${'00'.repeat(12)}${remote.application.slice(2)}`, peer),
     about('send library', target.send_library, await ask('getSendLibrary', application, eid)),
@@ -116,9 +125,9 @@ async function readPathway(context: StepContext, local: ChainAddresses, remote: 
     about('receive library', target.receive_library, library),
     about('receive library is the default', false, isDefault),
     about('earlier receive library with grace', `${ZeroAddress} until 0`, `${graceLibrary} until ${graceEnd}`),
-    about('executor of sending', executor, await config(target.send_library, CONFIG_TYPE.executor)),
-    about('verifiers and confirmations of sending', sending, await config(target.send_library, CONFIG_TYPE.uln)),
-    about('verifiers and confirmations of receiving', receiving, await config(target.receive_library, CONFIG_TYPE.uln)),
+    about('executor of sending', executor, describeExecutor(await config(target.send_library, CONFIG_TYPE.executor))),
+    about('verifiers of sending', sending, await uln(target.send_library)),
+    about('verifiers of receiving', receiving, await uln(target.receive_library)),
   ];
 }
 

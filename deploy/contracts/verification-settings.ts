@@ -37,7 +37,22 @@ export function encodeExecutor(maxMessageSize: number, executor: string): string
   return AbiCoder.defaultAbiCoder().encode([EXECUTOR_CONFIG], [[maxMessageSize, getAddress(executor)]]);
 }
 
-/** What the effective configuration of a library (`endpoint.getConfig`) says once these settings are in force. */
-export function effectiveUln([confirmations, count, , , verifiers]: UlnSettings): string {
-  return encodeUln([confirmations, count, 0n, 0n, verifiers, []]);
+/** What the effective configuration of a library (`endpoint.getConfig`) says once these settings are in force, for people. */
+export function describeSettings([confirmations, count, , , verifiers]: UlnSettings): string {
+  return describeUln(encodeUln([confirmations, count, 0n, 0n, verifiers, []]));
+}
+
+/** An encoded configuration, for people. @throws Error when it is none. */
+export function describeUln(encoded: string): string {
+  const [settings] = AbiCoder.defaultAbiCoder().decode([ULN_CONFIG], encoded) as unknown as [UlnSettings];
+  const [confirmations, , , threshold, required, optional] = settings;
+  const also = optional.length === 0 ? '' : ` and ${threshold} of ${optional.join(', ')}`;
+  return `${confirmations} blocks, then all of ${required.join(', ')}${also}`;
+}
+
+/** An encoded executor configuration, for people. */
+export function describeExecutor(encoded: string): string {
+  const [settings] = AbiCoder.defaultAbiCoder().decode([EXECUTOR_CONFIG], encoded) as unknown as [[bigint, string]];
+  const [maxMessageSize, executor] = settings;
+  return `${executor}, messages up to ${maxMessageSize} bytes`;
 }

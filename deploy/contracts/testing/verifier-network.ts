@@ -36,7 +36,7 @@ const VERIFIER_ID = 77;
 const ETHER = 10n ** 18n;
 const TREASURY = { gas: 100_000n, cap: ETHER };
 const FAR_FUTURE_SECONDS = 4_000_000_000n;
-/** LayerZero's own default, which the deployment has to replace: one block, and one verifier of two. */
+/** LayerZero's own default, which the deployment has to replace: one block, one required verifier and an optional one. */
 const WEAK_DEFAULT_CONFIRMATIONS = 1n;
 
 export interface VerifierNetwork {
@@ -106,7 +106,9 @@ export async function deployVerifierNetwork(options: VerifierNetworkOptions): Pr
   await call(executor, 'setWorkerFeeLib', executorFees.address);
   await call(executor, 'setDstConfig', [[remoteId, 40_000n, 40_000n, 12_000, 0, ETHER]]);
 
-  const weak = [WEAK_DEFAULT_CONFIRMATIONS, 1, 0, 0, [verifiers[0]?.address], []];
+  const [first, second] = verifiers.map(({ address }) => address);
+  // With an optional verifier, so that a deployment which leaves that to the default shows it.
+  const weak = [WEAK_DEFAULT_CONFIRMATIONS, 1, 1, 1, [first], [second]];
   for (const library of [sendLibrary, receiveLibrary]) {
     await call(library, 'setDefaultUlnConfigs', [[remoteId, weak]]);
     await call(endpoint, 'registerLibrary', library.address);
