@@ -3,7 +3,7 @@ import { Client } from 'pg';
 
 import { escrowEvents } from '../e2e/escrow-events.ts';
 import { type EndToEndStack, startEndToEndStack } from '../e2e/stack.ts';
-import { killAtRandom, seededRandom, settleDespiteKills } from './kill.ts';
+import { isAcrossChains, killAtRandom, seededRandom, settleDespiteKills } from './kill.ts';
 
 /** `npm run test:all` asks for the long ring. */
 const LONG = process.env['KEYSTONE_TEST_RING'] === 'all';
@@ -22,9 +22,9 @@ beforeAll(async () => {
 }, 150_000);
 afterAll(() => stack.close(), 60_000);
 
-describe('worker and API killed with SIGKILL at random', () => {
+describe('worker, API and message relay killed with SIGKILL at random', () => {
   it(
-    `finalises all ${SETTLEMENTS} settlements and releases no leg twice`,
+    `finalises all ${SETTLEMENTS} settlements, on one chain and across two, and releases no leg twice`,
     async () => {
       console.log(`kill test: seed ${SEED} (KEYSTONE_KILL_SEED), at most ${KILLS} kills`);
       let settled = false;
@@ -43,9 +43,10 @@ describe('worker and API killed with SIGKILL at random', () => {
       console.log(`kill test: ${kills.map((kill) => kill.name).join(' ')}`);
       expect(kills.length).toBeGreaterThan(0);
 
-      const counts = await escrowEvents(stack);
-      for (const id of ids) {
+      const [atHome, elsewhere] = await Promise.all([escrowEvents(stack), escrowEvents(stack, stack.remote)]);
+      for (const [index, id] of ids.entries()) {
         for (const leg of [0, 1]) {
+          const counts = isAcrossChains(index) && leg === 1 ? elsewhere : atHome;
           expect([id, leg, counts.get(`${id}:LegDeposited:${leg}`), counts.get(`${id}:LegReleased:${leg}`)]).toEqual([
             id,
             leg,

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { ApiRefused } from '../../dev/api-client.ts';
 import type { DepositInfoAnswer, SettlementAnswer } from '../../dev/demo-types.ts';
-import { legsOf, partyOf } from '../e2e/scenario.ts';
+import { crossLegsOf, legsOf, partyOf } from '../e2e/scenario.ts';
 import type { EndToEndStack } from '../e2e/stack.ts';
 
 /** Milliseconds. */
@@ -34,6 +34,9 @@ export async function persist<Result>(call: () => Promise<Result>): Promise<Resu
   }
 }
 
+/** Every third settlement of the test has its cash on the other chain. */
+export const isAcrossChains = (index: number): boolean => index % 3 === 2;
+
 /** One settlement from proposal to its end, driven by clients that only know HTTP and their wallets. */
 export async function settleDespiteKills(stack: EndToEndStack, index: number, limitMs: number): Promise<string> {
   const { seller, buyer, context } = stack;
@@ -41,7 +44,9 @@ export async function settleDespiteKills(stack: EndToEndStack, index: number, li
     idempotency_key: `kill-${index}-${stack.home}`,
     parties: [{ role: 'seller', ...partyOf(stack, seller) }],
     counterparty_parties: [{ platform_slug: buyer.slug, role: 'buyer' }],
-    legs: legsOf(context.chain.tokens),
+    ...(isAcrossChains(index)
+      ? { template_slug: 'dvp-crosschain', legs: crossLegsOf(stack) }
+      : { legs: legsOf(context.chain.tokens) }),
   };
   const { id } = await persist(() => seller.api.post<SettlementAnswer>('/v1/settlements', body));
   await persist(() => buyer.api.post(`/v1/settlements/${id}/confirm`, partyOf(stack, buyer)));
@@ -51,7 +56,7 @@ export async function settleDespiteKills(stack: EndToEndStack, index: number, li
       const info = await persist(() =>
         participant.api.get<DepositInfoAnswer>(`/v1/settlements/${id}/legs/${leg}/deposit-info`),
       );
-      await participant.wallet.send(info.transactions);
+      await participant.walletOn(info.chain_id).send(info.transactions);
     }),
   );
   await reachState(stack, id, ['FINALIZED'], limitMs);
@@ -74,7 +79,23 @@ export interface Kill {
   readonly pid: number;
 }
 
-/** Kills the worker or the API with SIGKILL at random moments until `done`, at most `limit` times. The launcher brings them back. */
+/** What is killed, and how often: shares of one. */
+const VICTIMS = [
+  ['worker', 0.55],
+  ['api', 0.3],
+  ['relay', 0.15],
+] as const;
+
+function victimOf(random: number): string {
+  let rest = random;
+  for (const [name, share] of VICTIMS) {
+    if (rest < share) return name;
+    rest -= share;
+  }
+  return VICTIMS[0][0];
+}
+
+/** Kills the worker, the API or the message relay with SIGKILL at random moments until `done`, at most `limit` times. The launcher brings them back. */
 export async function killAtRandom(
   stack: EndToEndStack,
   options: { random: () => number; limit: number; done: () => boolean; minimumPauseMs: number; maximumPauseMs: number },
@@ -83,7 +104,7 @@ export async function killAtRandom(
   const dead = new Set<number>();
   while (!options.done() && kills.length < options.limit) {
     await pause(options.minimumPauseMs + options.random() * (options.maximumPauseMs - options.minimumPauseMs));
-    const name = options.random() < 0.65 ? 'worker' : 'api';
+    const name = victimOf(options.random());
     const pid = stack.processId(name);
     // Still the process of the last kill: its successor is not up yet.
     if (dead.has(pid) || options.done()) continue;
