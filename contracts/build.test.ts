@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { Interface } from 'ethers';
 
-import { buildContracts, CONTRACT_NAMES, compileContracts, loadArtifact, renderAbi } from './build.ts';
+import { buildContracts, CONTRACT_NAMES, compileAbis, loadArtifact, renderAbi } from './build.ts';
 import { complianceRegistryAbi, keystoneEscrowAbi, settlementCoordinatorAbi } from './generated/abi.ts';
 
-const COMPILATION_MS = 60_000;
+/** A cold build takes 35 s on an idle machine. */
+const COMPILATION_MS = 240_000;
 /** EIP-170. */
 const CODE_LIMIT_BYTES = 24_576;
 
@@ -16,7 +17,7 @@ describe('the contract build', () => {
     'keeps the committed ABIs equal to what the sources compile to',
     async () => {
       const committed = await readFile(join(import.meta.dirname, 'generated', 'abi.ts'), 'utf8');
-      expect(renderAbi(await compileContracts())).toBe(committed);
+      expect(renderAbi(await compileAbis())).toBe(committed);
     },
     COMPILATION_MS,
   );

@@ -206,3 +206,8 @@ contract TestNft is ERC721("Test", "NFT") {
 
 /// @dev A contract wallet that cannot receive ERC-721 tokens by safe transfer.
 contract PlainWallet { }
+
+/// @dev An ERC-721 that says nothing and moves nothing.
+contract StayingNft is TestNft {
+    function transferFrom(address, address, uint256) public pure override { }
+}

@@ -252,6 +252,13 @@ contract CreateTest is KeystoneTest {
         registry.registerParties(idOf(1), attesterSet, new bytes32[](1));
     }
 
+    function test_RevertWhen_PartiesAreRegisteredTwice() external {
+        create(dvp(1));
+        vm.prank(address(coordinator));
+        vm.expectRevert(abi.encodeWithSelector(IComplianceRegistry.PartiesAlreadyRegistered.selector, idOf(1)));
+        registry.registerParties(idOf(1), attesterSet, new bytes32[](1));
+    }
+
     function test_RevertWhen_DeploymentIsMiswired() external {
         SettlementCoordinator.Roles memory roles = SettlementCoordinator.Roles(admin, creator, engine, pauser);
         vm.expectRevert(

@@ -131,6 +131,16 @@ contract Erc1400Test is KeystoneTest {
         assertEq(fund_.balanceOfByPartition(SERIES_A, buyer.wallet), SHARES);
     }
 
+    function test_TheTestFund_SaysWhyItRefuses() external {
+        fund_.mint(SERIES_A, seller.wallet, 1);
+        (bytes1 code,,) = fund_.canTransferByPartition(seller.wallet, address(0), SERIES_A, 1, "");
+        assertEq(code, bytes1(0x57));
+        (code,,) = fund_.canTransferByPartition(seller.wallet, buyer.wallet, SERIES_A, 2, "");
+        assertEq(code, bytes1(0x52));
+        (code,,) = fund_.canTransferByPartition(seller.wallet, buyer.wallet, SERIES_A, 1, "");
+        assertEq(code, bytes1(0x51));
+    }
+
     function test_Shares_AreRefundedWithinTheirPartition() external {
         CreateParams memory terms = sharesForCash(1, fund_, SERIES_B);
         open(terms);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import { SafeERC20 } from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
-import { CreateParams, SettlementState } from "../../src/types/SettlementTypes.sol";
+import { CreateParams, Leg, SettlementState } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
 import {
     BlocklistToken,
@@ -14,7 +14,8 @@ import {
     GasHungryToken,
     HookToken,
     NoReturnToken,
-    PlainToken
+    PlainToken,
+    StayingNft
 } from "../mocks/WeirdTokens.sol";
 
 contract WeirdTokensTest is KeystoneTest {
@@ -44,6 +45,18 @@ contract WeirdTokensTest is KeystoneTest {
         fund(terms, 0);
         token.setRefuses(true);
         vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(token)));
+        this.payExternally(terms, 0);
+    }
+
+    function test_RevertWhen_AnNftIsNotHereAfterItsTransfer() external {
+        StayingNft nft = new StayingNft();
+        Leg[] memory legs = new Leg[](2);
+        legs[0] = nftLegOf(address(nft), 1, SELLER, BUYER);
+        legs[1] = legOf(address(cash), 1, BUYER, SELLER);
+        CreateParams memory terms = termsWith(1, legs);
+        open(terms);
+        fund(terms, 0);
+        vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.TokenNotReceived.selector, address(nft), 1));
         this.payExternally(terms, 0);
     }
 
