@@ -49,8 +49,6 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     IComplianceRegistry public immutable registry;
     /// @notice The escrow on this chain.
     IKeystoneEscrow public immutable escrow;
-    /// @notice Part of every terms hash. Fixed at deployment: after a chain splits, running settlements must still find their terms.
-    uint64 public immutable chainId;
     /// @notice Seconds after the deadline for which a settlement with every leg of this chain in waits for votes and execution before it may
     /// time out. Votes count strictly before that.
     uint64 public immutable messageGrace;
@@ -81,7 +79,6 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         }
         registry = registry_;
         escrow = escrow_;
-        chainId = uint64(block.chainid);
         messageGrace = messageGrace_;
         _grantRole(DEFAULT_ADMIN_ROLE, roles.admin);
         _grantRole(CREATOR_ROLE, roles.creator);
@@ -151,14 +148,14 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         bytes32 id = terms.settlementId;
         SettlementRecord record = _underTerms(id, hashTerms(terms));
         if (record.state() != SettlementState.AWAITING_DEPOSITS) revert NothingToSend(id, record.state());
-        RemoteChain memory chain = _chainOfSettlement(id, record, remoteChainId);
+        RemoteChain memory chain = _connectedIn(id, record.remoteChainBits(), remoteChainId);
         _send(id, remoteChainId, chain.endpointId, MessageKind.OPEN, _openMessage(terms, remoteChainId));
     }
 
     /// @inheritdoc ISettlementCoordinator
     function sendDecision(bytes32 settlementId, uint64 remoteChainId) external payable {
         SettlementRecord record = _existing(settlementId);
-        RemoteChain memory chain = _chainOfSettlement(settlementId, record, remoteChainId);
+        RemoteChain memory chain = _connectedIn(settlementId, record.remoteChainBits(), remoteChainId);
         uint8 state = record.state();
         if (state < SettlementState.EXECUTING_SWAP) revert NothingToSend(settlementId, state);
         uint8 kind = state <= SettlementState.FINALIZED ? MessageKind.EXECUTE : MessageKind.ROLLBACK;
@@ -265,19 +262,7 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
 
     /// @inheritdoc ISettlementCoordinator
     function settlementOf(bytes32 settlementId) external view returns (Settlement memory) {
-        SettlementRecord record = _existing(settlementId);
-        return Settlement({
-            termsHash: _settlements[settlementId].termsHash,
-            state: record.state(),
-            deadline: record.deadline(),
-            homeLegBits: record.homeLegBits(),
-            depositedBits: record.depositedBits(),
-            refundedBits: record.refundedBits(),
-            remoteChainBits: record.remoteChainBits(),
-            preparedBits: record.preparedBits(),
-            executedBits: record.executedBits(),
-            homeExecuted: record.isHomeExecuted()
-        });
+        return _existing(settlementId).unpacked(_settlements[settlementId].termsHash);
     }
 
     /// @inheritdoc IGate
@@ -351,10 +336,6 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
         _settlements[id].record = _enter(id, record, SettlementState.FINALIZED, 0);
     }
 
-    function _homeChainId() internal view override returns (uint64) {
-        return chainId;
-    }
-
     /// @dev Checks the terms against every rule, and finds out where their legs live.
     function _check(CreateParams calldata terms) private view returns (uint8 homeLegBits, uint16 remoteChainBits) {
         TermsRules.checkFrame(terms);
@@ -377,20 +358,8 @@ contract SettlementCoordinator is RemoteChains, AccessControl, Pausable {
     }
 
     function _openMessage(CreateParams calldata terms, uint64 remoteChainId) private view returns (bytes memory) {
-        uint8 legBits;
-        for (uint256 i; i < terms.legs.length; ++i) {
-            if (terms.legs[i].chainId == remoteChainId) legBits |= uint8(1 << i);
-        }
+        uint8 legBits = terms.legBitsOn(remoteChainId);
         return MessageCodec.encodeOpen(terms.settlementId, hashTerms(terms), terms.deadline, legBits);
-    }
-
-    function _chainOfSettlement(bytes32 id, SettlementRecord record, uint64 remoteChainId)
-        private
-        view
-        returns (RemoteChain memory chain)
-    {
-        chain = _connected(remoteChainId);
-        if (record.remoteChainBits() & _bitOf(chain) == 0) revert ChainNotInSettlement(id, remoteChainId);
     }
 
     /// @dev False for other terms, a chain that is not part of the settlement or has voted, and a vote that comes too late.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { Settlement } from "../types/SettlementTypes.sol";
+
 /// @title Everything but the terms' hash that the coordinator keeps of a settlement, in one slot.
 /// @dev From the lowest bit: state 8, deadline 64 (unix seconds), legs of this chain 8, legs paid in 8, legs handed back 8, other chains 16,
 /// of those prepared 16, executed 16, home executed 1. Meanings: {Settlement}.
@@ -69,6 +71,22 @@ library SettlementRecordLibrary {
 
     function isHomeExecuted(SettlementRecord record) internal pure returns (bool) {
         return (SettlementRecord.unwrap(record) >> HOME_EXECUTED) & 1 != 0;
+    }
+
+    /// @notice The record and the terms' hash, as they are shown to the outside.
+    function unpacked(SettlementRecord record, bytes32 termsHash) internal pure returns (Settlement memory) {
+        return Settlement({
+            termsHash: termsHash,
+            state: record.state(),
+            deadline: record.deadline(),
+            homeLegBits: record.homeLegBits(),
+            depositedBits: record.depositedBits(),
+            refundedBits: record.refundedBits(),
+            remoteChainBits: record.remoteChainBits(),
+            preparedBits: record.preparedBits(),
+            executedBits: record.executedBits(),
+            homeExecuted: record.isHomeExecuted()
+        });
     }
 
     /// @notice Whether every leg of this chain was paid in; trivially when there are none.

@@ -20,6 +20,13 @@ library TermsLibrary {
         return keccak256(abi.encode(TERMS_VERSION, coordinator, coordinatorChainId, terms));
     }
 
+    /// @notice Bit i is set when leg i lives on the chain. Terms under a known hash have at most MAX_LEGS = 8 legs.
+    function legBitsOn(CreateParams calldata terms, uint64 chainId) internal pure returns (uint8 legBits) {
+        for (uint256 i; i < terms.legs.length; ++i) {
+            if (terms.legs[i].chainId == chainId) legBits |= uint8(1 << i);
+        }
+    }
+
     /// @notice The on-chain name of a party: keccak256(abi.encode(participantId, wallet)).
     function partyHash(bytes32 participantId, address wallet) internal pure returns (bytes32 hashed) {
         // In scratch space: a deposit hashes four of these, and allocating each costs more than hashing it.

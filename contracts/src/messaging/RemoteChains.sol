@@ -16,6 +16,10 @@ abstract contract RemoteChains is ISettlementCoordinator, MessagingBase {
         address escrow;
     }
 
+    /// @notice The coordinator's own chain, part of every terms hash. Fixed at deployment: after a chain splits, running settlements must still
+    /// find their terms.
+    uint64 public immutable chainId = uint64(block.chainid);
+
     mapping(uint64 chainId => RemoteChain) private _chains;
     mapping(uint32 endpointId => uint64 chainId) private _chainIds;
     /// @dev Endpoint ids in the order of connection.
@@ -25,7 +29,7 @@ abstract contract RemoteChains is ISettlementCoordinator, MessagingBase {
     function connect(uint64 chainId_, uint32 endpointId, address gateway, address escrow_) external onlyConfigurator {
         bool isNew = _chains[chainId_].number == 0 && _chainIds[endpointId] == 0;
         bool isComplete = chainId_ != 0 && endpointId != 0 && gateway != address(0) && escrow_ != address(0);
-        if (!isNew || !isComplete || chainId_ == _homeChainId()) revert InvalidConnection(chainId_, endpointId);
+        if (!isNew || !isComplete || chainId_ == chainId) revert InvalidConnection(chainId_, endpointId);
         if (_endpointIds.length == MAX_REMOTE_CHAINS) revert TooManyChains(MAX_REMOTE_CHAINS);
 
         _endpointIds.push(endpointId);
@@ -68,6 +72,16 @@ abstract contract RemoteChains is ISettlementCoordinator, MessagingBase {
         if (chain.number == 0) revert ChainNotConnected(chainId_);
     }
 
+    /// @dev A connected chain that is part of the settlement with these `remoteChainBits`.
+    function _connectedIn(bytes32 settlementId, uint16 remoteChainBits, uint64 chainId_)
+        internal
+        view
+        returns (RemoteChain memory chain)
+    {
+        chain = _connected(chainId_);
+        if (remoteChainBits & _bitOf(chain) == 0) revert ChainNotInSettlement(settlementId, chainId_);
+    }
+
     /// @dev The chain behind the endpoint id of a peer, and its bit.
     function _chainOf(uint32 endpointId) internal view returns (uint64 chainId_, uint16 bit) {
         chainId_ = _chainIds[endpointId];
@@ -78,7 +92,4 @@ abstract contract RemoteChains is ISettlementCoordinator, MessagingBase {
     function _bitOf(RemoteChain memory chain) internal pure returns (uint16) {
         return uint16(1 << (chain.number - 1));
     }
-
-    /// @dev The chain of the coordinator itself.
-    function _homeChainId() internal view virtual returns (uint64);
 }
