@@ -55,8 +55,9 @@ export async function startAnvil(options: AnvilOptions): Promise<RunningAnvil> {
   });
   const url = `http://127.0.0.1:${options.port}`;
   await waitUntilReady(server, () => answersAs(url, options.chainId), LIMITS.startMs);
-  // With a given genesis the chain's clock starts there; it has to show the time of day, as that of a real chain does.
-  if (genesis !== undefined) await call(url, 'evm_setTime', [Math.floor(Date.now() / 1000)]);
+  // With a given genesis the chain's clock starts there; it has to show the time of day, as that of a real chain does. Rounded up, because it takes
+  // whole seconds only: on a clock that is behind, a transaction lands in a block that seems older than the decision it carries.
+  if (genesis !== undefined) await call(url, 'evm_setTime', [Math.ceil(Date.now() / 1000)]);
   return { ...server, url };
 }
 
