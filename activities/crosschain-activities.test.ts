@@ -59,6 +59,8 @@ describe('opening', () => {
     await stage.walk(settlementId, 'register', 'screen', 'attest');
     stage.chains.holdMessages = true;
     stage.chains.clockOffsetMs = -3_600_000;
+    // The newest block is of now all the same; only the facts are old.
+    stage.chains.headOffsetMs = 3_600_000;
     await expect(stage.run('open', { settlementId })).rejects.toMatchObject({ ...IN_TRANSIT, nextRetryDelay: 500 });
     expect(await stage.row(settlementId)).toMatchObject({ needs_attention: false });
     // An hour old by the clock of its block: as slow as it gets, shown to operators, still repeated.

@@ -60,7 +60,11 @@ export function createOpen(dependencies: ActivityDependencies): SettlementActivi
       if (closed !== undefined) return closedProgress(dependencies, work, closed);
     }
     const decisions = await decisionsOf(dependencies, work);
-    await (dependencies.untilLaterSecond ?? untilLaterSecond)(decisions.compose_ts_ms, context);
+    if (dependencies.untilLaterSecond !== undefined) {
+      await dependencies.untilLaterSecond(decisions.compose_ts_ms, context);
+    } else {
+      await untilLaterBlock(dependencies, decisions.compose_ts_ms, context);
+    }
     const included = await home.advance(decisions.digest, {
       effectKey: effectKey(settlementId, 'open', 1),
       settlementId,
@@ -172,6 +176,28 @@ async function decisionsOf(dependencies: ActivityDependencies, work: SettlementW
     await storeDecisions(transaction, work.id, composed);
     return (await readStoredDecisions(transaction, work.id)) ?? composed;
   });
+}
+
+/**
+ * The chain's clock is what the proof is checked by, and it may be behind ours: a block carries the time of its slot, which can lie before
+ * the moment of the broadcast. Only after a block that is younger than the decision is every further one younger too.
+ */
+async function untilLaterBlock(
+  dependencies: ActivityDependencies,
+  decidedAtMs: number,
+  context: StepContext,
+): Promise<void> {
+  await untilLaterSecond(decidedAtMs, context);
+  const limits = limitsOf(dependencies);
+  const decidedSecond = Math.floor(decidedAtMs / MILLISECONDS_PER_SECOND);
+  const giveUpAt = Date.now() + limits.laterBlockWaitMs;
+  while (Math.floor((await dependencies.chains.home.headTimeMs()) / MILLISECONDS_PER_SECOND) <= decidedSecond) {
+    if (Date.now() >= giveUpAt) {
+      throw new KeystoneError('chain_unavailable', 'The newest block is older than the decision about the settlement.');
+    }
+    context.heartbeat();
+    await pause(limits.laterBlockPollMs, context.signal);
+  }
 }
 
 /** Block times are whole seconds: the decision is provably older than its block only once its own second has passed. */

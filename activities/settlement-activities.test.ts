@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ApplicationFailure } from '@temporalio/common';
 
@@ -73,6 +75,18 @@ describe('the steps of a happy settlement', () => {
     );
     await run('open', { settlementId }, 2);
     expect((await row(settlementId))['decision_digest']).toBe(before[0]?.digest);
+  });
+
+  it('anchor nothing while the newest block is not younger than the decision, however late it is here', async () => {
+    const settlementId = await seed();
+    for (const step of ['register', 'screen', 'attest'] as const) await run(step, { settlementId });
+    stage.chains.headOffsetMs = -60_000;
+    const opening = run('open', { settlementId });
+    await pause(1_500);
+    expect(stage.chains.effects).not.toContain(`${settlementId}:open:1`);
+    stage.chains.headOffsetMs = 0;
+    expect(await opening).toMatchObject({ state: 'AWAITING_DEPOSITS' });
+    expect(stage.chains.effects).toContain(`${settlementId}:open:1`);
   });
 });
 

@@ -19,6 +19,9 @@ export const ENGINE = 'system:engine';
 /** Limits of the waits inside steps. Milliseconds unless the name says otherwise. */
 export const STEP_LIMITS = {
   factPollMs: 500,
+  /** Looks for a block that is younger than a decision, and how long one attempt does; the longest slot of a chain that we know is 12 s. */
+  laterBlockPollMs: 100,
+  laterBlockWaitMs: 60_000,
   /** How long one attempt looks for final facts before it makes room for others and is repeated. */
   factWaitMs: 10_000,
   /** Facts that are not final after this long need a person's eye; longer than any finality that we configure. */

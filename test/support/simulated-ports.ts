@@ -37,7 +37,7 @@ function escrowPort(
       }),
     async headTimeMs() {
       world.reachable(chainId);
-      return world.nowMs() + 1_000;
+      return world.nowMs() + 1_000 + world.controls.headOffsetMs;
     },
   };
 }

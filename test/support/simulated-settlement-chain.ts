@@ -23,6 +23,8 @@ export interface SimulatedChains extends SettlementChains {
   holdMessages: boolean;
   /** Members of each attester set by its name; one set with our oracle unless a test says otherwise. */
   readonly members: Map<string, { attesters: readonly string[]; threshold: number }>;
+  /** Added to the time of the newest block at home, which may be behind every other clock. */
+  headOffsetMs: number;
   /** Added to the clock of every chain. */
   clockOffsetMs: number;
   /** Lands the messages of these kinds, or all, in the given order; those that land send none themselves. */

@@ -283,6 +283,7 @@ export function createWorld(database: Database, homeChainId: number, store: Fact
     holdMessages: false,
     members: new Map([['default', { attesters: [SIMULATED.oracle], threshold: 1 }]]),
     clockOffsetMs: 0,
+    headOffsetMs: 0,
     async deliver(kinds?: readonly MessageKind[]) {
       const landing = controls.inTransit.filter(({ kind }) => kinds === undefined || kinds.includes(kind));
       for (const message of landing) {
