@@ -1,10 +1,11 @@
-import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 
-import { CONTRACTS, type Outcome, REPOSITORY, run, say, seconds } from './command.ts';
+import { type Outcome, run, say, seconds } from './command.ts';
+import { layOutProject } from './project.ts';
 import { preparePythonTools } from './python-tools.ts';
 
 /**
@@ -47,18 +48,6 @@ function statedProofs(): string[] {
     });
 }
 
-/** A project of its own, so that forge compiles the proofs with what they prove, and not every test. */
-async function layOut(directory: string): Promise<string> {
-  const contracts = join(directory, 'contracts');
-  await mkdir(contracts);
-  await symlink(join(REPOSITORY, 'node_modules'), join(directory, 'node_modules'));
-  for (const name of ['src', 'foundry.toml', 'solc-wasm.cjs']) {
-    await cp(join(CONTRACTS, name), join(contracts, name), { recursive: true });
-  }
-  await cp(PROOFS, join(contracts, 'verification', 'proofs'), { recursive: true });
-  return contracts;
-}
-
 function readResults(path: string): Map<string, Result> {
   const report = JSON.parse(readFileSync(path, 'utf8')) as Report;
   const results = new Map<string, Result>();
@@ -85,7 +74,7 @@ export async function checkProofs(): Promise<{ summary: string; failures: string
   const tools = await preparePythonTools();
   const directory = await mkdtemp(join(tmpdir(), 'keystone-proofs-'));
   try {
-    const contracts = await layOut(directory);
+    const contracts = await layOutProject(directory, ['verification/proofs']);
     const report = join(directory, 'report.json');
     const outcome = await run({
       program: join(tools.bin, 'halmos'),

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { CONTRACTS, REPOSITORY } from './command.ts';
 
@@ -70,7 +70,76 @@ export function analyseSources(): AnalysedSources {
   return { texts, asts, output };
 }
 
-/** Folder part of a source's name. */
-export function folderOf(name: string): string {
-  return dirname(name);
+/** What to compile instead of what is on the disk. */
+export interface Replacement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A compiled contract; hex without 0x. */
+export interface Bytecode {
+  readonly bytecode: string;
+  readonly deployedBytecode: string;
+}
+
+/**
+ * Compiles some contracts as forge does (foundry.toml), with one source replaced.
+ * @param contracts By the source that defines each.
+ * @returns undefined when that is not Solidity any more.
+ */
+export function compileWith(
+  analysed: AnalysedSources,
+  replacement: Replacement,
+  contracts: ReadonlyMap<string, string>,
+): Map<string, Bytecode> | undefined {
+  const solc: Compiler = require('solc');
+  const textOf = (name: string): string =>
+    name === replacement.name ? replacement.text : (analysed.texts.get(name) ?? '');
+  const wanted = ['evm.bytecode.object', 'evm.deployedBytecode.object'];
+  const input = {
+    language: 'Solidity',
+    sources: Object.fromEntries([...contracts.keys()].map((name) => [name, { content: textOf(name) }])),
+    settings: {
+      evmVersion: 'cancun',
+      optimizer: { enabled: true, runs: 200 },
+      metadata: { bytecodeHash: 'none', appendCBOR: false },
+      outputSelection: Object.fromEntries([...contracts].map(([name, contract]) => [name, { [contract]: wanted }])),
+    },
+  };
+  const readImport = (name: string): { contents: string } | { error: string } =>
+    analysed.texts.has(name) ? { contents: textOf(name) } : { error: `unexpected import ${name}` };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport })) as CompiledOutput;
+  if ((output.errors ?? []).some(({ severity }) => severity === 'error')) return undefined;
+  return new Map(
+    [...contracts].map(([name, contract]) => {
+      const code = output.contracts?.[name]?.[contract]?.evm;
+      if (code === undefined) throw new Error(`${name} has no contract ${contract}`);
+      return [contract, { bytecode: code.bytecode.object, deployedBytecode: code.deployedBytecode.object }];
+    }),
+  );
+}
+
+interface CompiledOutput {
+  readonly errors?: readonly { readonly severity: string }[];
+  readonly contracts?: Readonly<Record<string, Readonly<Record<string, { readonly evm: EvmOutput }>>>>;
+}
+
+interface EvmOutput {
+  readonly bytecode: { readonly object: string };
+  readonly deployedBytecode: { readonly object: string };
+}
+
+/** Every source that a source needs, itself included. */
+export function needsOf({ asts }: AnalysedSources, name: string): Set<string> {
+  const found = new Set<string>();
+  const visit = (each: string): void => {
+    if (found.has(each)) return;
+    found.add(each);
+    const nodes = asts.get(each)?.['nodes'];
+    for (const node of Array.isArray(nodes) ? (nodes as AstNode[]) : []) {
+      if (node.nodeType === 'ImportDirective') visit(node['absolutePath'] as string);
+    }
+  };
+  visit(name);
+  return found;
 }
