@@ -1,6 +1,7 @@
 import { createRelay, type Relay } from '../../dev/relay/relay.ts';
 import type { FaultInput } from '../../dev/relay/faults.ts';
-import { createSteps, readHome, readRemote, type Step, type Terms, type World } from './world.ts';
+import { createSteps, readHome, readRemote, type Step } from './steps.ts';
+import type { Terms, World } from './world.ts';
 
 /** Carries settlements forward as our worker would: whatever is due is sent, and sent again. */
 
@@ -9,7 +10,8 @@ const MAX_ROUNDS = 40;
 
 export interface Carrier {
   readonly relay: Relay;
-  step(terms: Terms, step: Step): Promise<boolean>;
+  /** The error that refused the step; undefined when it was accepted. */
+  step(terms: Terms, step: Step): Promise<string | undefined>;
   /** As `step`, and throws unless the contract accepted it. */
   must(terms: Terms, ...steps: readonly Step[]): Promise<void>;
   /** Lets the relay deliver until nothing more moves. */
@@ -23,17 +25,25 @@ export interface Carrier {
   close(): Promise<void>;
 }
 
-export function createCarrier(world: World, faults: readonly FaultInput[] = [], seed = 1): Carrier {
+/** @param fromBlocks Of the coordinator's chain and of the other one: no message of interest is older. */
+export function createCarrier(
+  world: World,
+  faults: readonly FaultInput[] = [],
+  seed = 1,
+  fromBlocks: readonly number[] = [],
+): Carrier {
+  const chains = world.relayChains.map((chain, index) => ({ ...chain, fromBlock: fromBlocks[index] ?? 0 }));
   let repetitionAccepted: string | undefined;
   const log = (line: string): void => {
     if (line.includes('ACCEPTED a repetition')) repetitionAccepted ??= line;
   };
-  const relay = createRelay({ chains: world.relayChains, privateKey: world.relayKey, faults, seed, log });
+  const relay = createRelay({ chains, privateKey: world.relayKey, faults, seed, log });
   const step = createSteps(world);
 
   async function must(terms: Terms, ...steps: readonly Step[]): Promise<void> {
     for (const each of steps) {
-      if (!(await step(terms, each))) throw new Error(`${each} was refused (settlement ${terms.settlementId})`);
+      const refused = await step(terms, each);
+      if (refused !== undefined) throw new Error(`${each}: ${refused} (settlement ${terms.settlementId})`);
     }
   }
 
@@ -53,7 +63,7 @@ export function createCarrier(world: World, faults: readonly FaultInput[] = [], 
   }
 
   /** What is due, from what both chains say: the same rule as the worker's, written down again. */
-  async function due(terms: Terms): Promise<Step[]> {
+  async function due(terms: Terms, nowHere: number, nowThere: number): Promise<Step[]> {
     const [home, remote] = await Promise.all([
       readHome(world, terms.settlementId),
       readRemote(world, terms.settlementId),
@@ -62,7 +72,6 @@ export function createCarrier(world: World, faults: readonly FaultInput[] = [], 
     const acrossChains = terms.legs.some(({ chainId }) => chainId === world.remote.chainId);
     const hereBits = bitsOf(terms, world.home.chainId);
     const steps: Step[] = [];
-    const [nowHere, nowThere] = await Promise.all([world.home.now(), world.remote.now()]);
     const isComplete = home.deposited === hereBits;
     if (home.state >= 6 && home.deposited !== home.refunded) steps.push('refundHere');
     if (home.state < 4 && nowHere >= terms.deadline + (home.state === 3 && isComplete ? world.grace : 0))
@@ -91,9 +100,12 @@ export function createCarrier(world: World, faults: readonly FaultInput[] = [], 
       await deliver();
     },
     async carryOnce(settlements) {
+      const [here, there] = [await world.home.now(), await world.remote.now()];
+      const steps = await Promise.all(settlements.map((terms) => due(terms, here, there)));
       let moved = 0;
-      for (const terms of settlements) {
-        for (const each of await due(terms)) moved += (await step(terms, each)) ? 1 : 0;
+      // One after the other, so that a seed gives the same order of messages.
+      for (const [index, terms] of settlements.entries()) {
+        for (const each of steps[index] ?? []) moved += (await step(terms, each)) === undefined ? 1 : 0;
       }
       return moved;
     },

@@ -5,9 +5,11 @@ import {
   gatewayAbi,
   kbondAbi,
   keystoneEscrowAbi,
+  layerZeroEndpointV2Abi,
   settlementCoordinatorAbi,
 } from '../../contracts/generated/abi.ts';
 import { type RunningAnvil, startAnvil } from '../../dev/anvil.ts';
+import { rememberProcess } from './report.ts';
 
 /**
  * One chain of these tests: an anvil of their own, which makes a block per transaction, whose clock stands still until a test moves it, and
@@ -22,6 +24,7 @@ const RECEIPT_LIMIT_MS = 20_000;
 const RECEIPT_POLL_MS = 5;
 /** A node that was stopped does not answer at all. */
 const CALL_LIMIT_MS = 10_000;
+const MAX_QUESTIONS = 100;
 
 export const interfaces = {
   coordinator: new Interface(settlementCoordinatorAbi),
@@ -29,9 +32,13 @@ export const interfaces = {
   escrow: new Interface(keystoneEscrowAbi),
   registry: new Interface(complianceRegistryAbi),
   token: new Interface(kbondAbi),
+  endpoint: new Interface(layerZeroEndpointV2Abi),
 } as const;
 /** Errors of what is called besides our own contracts. */
-const foreignErrors = new Interface(['error LZ_PayloadHashNotFound(bytes32 expected, bytes32 actual)']);
+const foreignErrors = new Interface([
+  'error LZ_PayloadHashNotFound(bytes32 expected, bytes32 actual)',
+  'error LZ_Unauthorized()',
+]);
 /** How a refusal without any data is called: a token that refuses everything, or too little gas. */
 export const NO_REASON = 'no reason';
 
@@ -56,13 +63,22 @@ export interface TestChain {
   readonly chainId: number;
   readonly url: string;
   readonly provider: JsonRpcProvider;
-  anvil(): RunningAnvil;
-  /** Ends the process and starts another one from what it had saved. */
-  restart(): Promise<void>;
+  /** For questions: those that are asked at once travel as one request. */
+  readonly reader: JsonRpcProvider;
+  /** Ends the process; what it had saved stays. */
+  stop(): Promise<void>;
+  /** Starts it again from there. */
+  start(): Promise<void>;
+  /** Keeps the process from doing anything, answering included, while `work` runs. */
+  freeze(work: () => Promise<void>): Promise<void>;
   /** Sends as `from`. Resolves once it is in a block, whether it succeeded (status 1) or not. */
   send(call: Call): Promise<TransactionReceipt>;
   /** Sends, and resolves to the name of the error that refused it; undefined when it was accepted. */
   refusal(call: Call): Promise<string | undefined>;
+  /** What would be refused now, and by which error; nothing is sent. */
+  wouldRefuse(call: Call): Promise<string | undefined>;
+  /** Undoes whatever `work` does to the chain. */
+  pretend(work: () => Promise<void>): Promise<void>;
   fund(address: string): Promise<void>;
   /** Unix seconds of the newest block. */
   now(): Promise<number>;
@@ -81,16 +97,20 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
       chainId: options.chainId,
       logFile: options.logFile,
       log: () => undefined,
+      onSpawn: rememberProcess,
       ...(options.stateFile !== undefined && { stateFile: options.stateFile }),
     });
   let anvil = await start();
   const request = new FetchRequest(anvil.url);
   request.timeout = CALL_LIMIT_MS;
-  const provider = new JsonRpcProvider(request, network(options.chainId), {
-    staticNetwork: network(options.chainId),
-    cacheTimeout: -1,
-    batchMaxCount: 1,
-  });
+  const connect = (batchMaxCount: number): JsonRpcProvider =>
+    new JsonRpcProvider(request, network(options.chainId), {
+      staticNetwork: network(options.chainId),
+      cacheTimeout: -1,
+      batchMaxCount,
+      batchStallTime: 1,
+    });
+  const [provider, reader] = [connect(1), connect(MAX_QUESTIONS)];
   provider.pollingInterval = RECEIPT_POLL_MS;
   async function prepare(): Promise<void> {
     await provider.send('evm_setIntervalMining', [0]);
@@ -99,9 +119,18 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
   }
 
   async function now(): Promise<number> {
-    const block = await provider.getBlock('latest');
-    if (block === null) throw new Error('the chain has no block');
-    return block.timestamp;
+    const block = (await reader.send('eth_getBlockByNumber', ['latest', false])) as { timestamp: string };
+    return Number(block.timestamp);
+  }
+
+  async function setClock(seconds: number): Promise<void> {
+    // Every block takes the time of the one before, whoever sends: a relay must not move the clock either.
+    await provider.send('anvil_setBlockTimestampInterval', [0]);
+    const newest = await now();
+    if (seconds <= newest) return;
+    await provider.send('evm_setNextBlockTimestamp', [seconds]);
+    // Views have to see the time too, and a chain without a transaction makes no block.
+    await provider.send('evm_mine', []);
   }
 
   const encode = ({ from, to, data, value = 0n, gas = GAS_LIMIT }: Call): Record<string, string> => ({
@@ -123,14 +152,24 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
     throw new Error(`chain ${options.chainId} has not included ${hash}`);
   }
 
-  /** Asked again of the state that the refused transaction has left as it was. */
-  async function reasonOf(call: Call): Promise<string> {
+  async function wouldRefuse(call: Call): Promise<string | undefined> {
     try {
-      await provider.send('eth_call', [encode(call), 'latest']);
+      await reader.send('eth_call', [encode(call), 'latest']);
+      return undefined;
     } catch (error) {
-      return errorName((error as { info?: { error?: { data?: unknown } } }).info?.error?.data);
+      const { code, info } = error as { code?: string; info?: { error?: { data?: unknown } } };
+      // A node that does not answer has refused nothing.
+      if (code === 'TIMEOUT' || code === 'NETWORK_ERROR') throw error;
+      return errorName(info?.error?.data);
     }
-    throw new Error(`a transaction to ${call.to} was refused, and asked again it is not`);
+  }
+
+  /** Asked again of the state that the refused transaction has left as it was. */
+  async function refusal(call: Call): Promise<string | undefined> {
+    if ((await send(call)).status === 1) return undefined;
+    const reason = await wouldRefuse(call);
+    if (reason === undefined) throw new Error(`a transaction to ${call.to} was refused, and asked again it is not`);
+    return reason;
   }
 
   await prepare();
@@ -138,29 +177,43 @@ export async function startChain(options: ChainOptions): Promise<TestChain> {
     chainId: options.chainId,
     url: anvil.url,
     provider,
-    anvil: () => anvil,
-    async restart() {
-      await anvil.stop();
+    reader,
+    stop: () => anvil.stop(),
+    async start() {
       anvil = await start();
       await prepare();
+      // A node that starts takes the time of day; its blocks are to follow the last one.
+      await setClock((await now()) + 1);
+    },
+    async freeze(work) {
+      process.kill(anvil.pid, 'SIGSTOP');
+      try {
+        await work();
+      } finally {
+        process.kill(anvil.pid, 'SIGCONT');
+      }
     },
     send,
-    refusal: async (call) => ((await send(call)).status === 1 ? undefined : reasonOf(call)),
+    refusal,
+    wouldRefuse,
+    async pretend(work) {
+      const snapshot: unknown = await provider.send('evm_snapshot', []);
+      try {
+        await work();
+      } finally {
+        await provider.send('evm_revert', [snapshot]);
+        // Undoing lets the clock run again.
+        await setClock(await now());
+      }
+    },
     async fund(address) {
       await provider.send('anvil_setBalance', [address, toQuantity(RICH)]);
     },
     now,
-    async setClock(seconds) {
-      // Every block takes the time of the one before, whoever sends: a relay must not move the clock either.
-      await provider.send('anvil_setBlockTimestampInterval', [0]);
-      const newest = await now();
-      if (seconds <= newest) return;
-      await provider.send('evm_setNextBlockTimestamp', [seconds]);
-      // Views have to see the time too, and a chain without a transaction makes no block.
-      await provider.send('evm_mine', []);
-    },
+    setClock,
     async close() {
       provider.destroy();
+      reader.destroy();
       await anvil.stop();
     },
   };

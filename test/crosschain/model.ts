@@ -1,195 +1,161 @@
-import type { HomeStatus, RemoteStatus, Step } from './world.ts';
+import { move, need, NO_REASON, payOut, REFUSED, withdraw } from './model-money.ts';
+import type { Action, MessageKind, Model, ModelLeg, ModelSettlement, Side } from './model-types.ts';
+import { bitsOf, PHASE, STATE } from './model-types.ts';
 
 /**
- * The state machine of a settlement across two chains, written down once more, from the design and not from the contracts: what each step
- * needs, and what it does. No money, no hashes, no signatures; who may act is tested elsewhere.
+ * The state machine of settlements across two chains, written down once more from the design and not from the contracts: what each action needs, in
+ * the order in which it is asked; by which error it is refused; and what it does to states, money and messages.
  */
 
-const [CHECKING, AWAITING, EXECUTING, FINALIZED, ROLLED_BACK, TIMED_OUT] = [1, 3, 4, 5, 6, 7];
-const [NONE, OPEN, PREPARED, DECIDED, PAID, GIVEN_BACK] = [0, 1, 2, 3, 4, 5];
-
-type Kind = 'OPEN' | 'PREPARED' | 'EXECUTE' | 'ROLLBACK' | 'EXECUTED';
-
-interface Message {
-  readonly kind: Kind;
-  readonly settlement: number;
-  delivered: boolean;
+/** Pure: the model before stays as it was. `refused` names the error; nothing has changed then. */
+export function step(before: Model, action: Action): { after: Model; refused?: string } {
+  const after = structuredClone(before);
+  try {
+    act(after, action);
+    return { after };
+  } catch (error) {
+    if (!(error instanceof Error) || error.cause !== REFUSED) throw error;
+    return { after: before, refused: error.message };
+  }
 }
 
-/** One settlement; bits as in the contracts. */
-interface Settlement {
-  readonly deadline: number;
-  readonly legsHere: number;
-  readonly legsThere: number;
-  exists: boolean;
-  cleared: boolean;
-  home: Mutable<HomeStatus>;
-  remote: Mutable<RemoteStatus>;
+const elsewhere = (s: ModelSettlement): number => (bitsOf(s, 'remote') === 0 ? 0 : 1);
+const isComplete = (s: ModelSettlement): boolean => s.home.deposited === bitsOf(s, 'home');
+const isUnanimous = (s: ModelSettlement): boolean => s.home.prepared === elsewhere(s);
+
+function act(m: Model, a: Action): void {
+  if (a.do === 'clock') m.clock[a.side] = Math.max(m.clock[a.side], a.to);
+  else if (a.do === 'withdraw') withdraw(m, a.token, a.wallet);
+  else if ('token' in a)
+    m.frozen = [...m.frozen.filter((token) => token !== a.token), ...(a.do === 'freeze' ? [a.token] : [])];
+  else if ('on' in a) actOn(m, m.settlements[a.on] as ModelSettlement, a);
+  else {
+    need(a.do === 'deliver', NO_REASON);
+    deliver(m, a.message);
+  }
 }
 
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-export interface Model {
-  readonly settlements: readonly Settlement[];
-  readonly messages: readonly Message[];
-  /** Unix seconds of each chain. */
-  readonly clocks: { home: number; remote: number };
-  /** Whether the contracts have to accept the step. */
-  step(settlement: number, step: Step): boolean;
-  /** Whether the endpoint has to accept the delivery. */
-  deliver(message: number): boolean;
+function actOn(m: Model, s: ModelSettlement, a: Extract<Action, { on: number }>): void {
+  if (a.do === 'deposit') deposit(m, s, s.terms.legs[a.leg] as ModelLeg, 1 << a.leg);
+  else if (a.do === 'execute') execute(m, s, a.side);
+  else if (a.do === 'refund') refund(m, s, a.side);
+  else if (a.do === 'releasePay' || a.do === 'releaseRefund') release(m, s, a.side, a.do === 'releasePay');
+  else if (a.do === 'attest') s.cleared = true;
+  else if (a.do === 'advance') {
+    need(s.home.state === STATE.checking, 'InvalidTransition');
+    need(m.clock.home < s.terms.deadline, 'DeadlinePassed');
+    need(s.cleared, 'GateClosed');
+    s.home.state = STATE.awaiting;
+  } else if (a.do === 'rollBack') {
+    need(s.home.state <= STATE.awaiting, 'InvalidTransition');
+    s.home.state = STATE.rolledBack;
+  } else if (a.do === 'timeout') {
+    need(isDue(m, s), 'TimeoutNotDue');
+    need(s.home.state <= STATE.awaiting, 'InvalidTransition');
+    s.home.state = STATE.timedOut;
+  } else m.messages.push({ kind: messageOf(s, a.do), settlement: a.on, delivered: false });
 }
 
-export interface ModelOptions {
-  readonly settlements: readonly { readonly deadline: number; readonly legsHere: number; readonly legsThere: number }[];
-  readonly clocks: { home: number; remote: number };
-  /** Seconds. */
-  readonly grace: number;
+function isDue(m: Model, s: ModelSettlement): boolean {
+  const mayStillExecute = s.home.state === STATE.awaiting && isComplete(s);
+  return m.clock.home >= s.terms.deadline + (mayStillExecute ? s.terms.grace : 0);
 }
 
-export function createModel({ settlements: given, clocks, grace }: ModelOptions): Model {
-  const settlements: Settlement[] = given.map((each) => ({
-    ...each,
-    exists: false,
-    cleared: false,
-    home: { state: 0, deposited: 0, refunded: 0, prepared: 0, executed: 0, homeExecuted: false },
-    remote: { phase: NONE, deposited: 0, refunded: 0 },
-  }));
-  const messages: Message[] = [];
-
-  const chainsElsewhere = ({ legsThere }: Settlement): number => (legsThere === 0 ? 0 : 1);
-  const isComplete = ({ home, legsHere }: Settlement): boolean => home.deposited === legsHere;
-  const isUnanimous = (each: Settlement): boolean => each.home.prepared === chainsElsewhere(each);
-  const isDue = (each: Settlement): boolean =>
-    each.home.state < EXECUTING &&
-    clocks.home >= each.deadline + (each.home.state === AWAITING && isComplete(each) ? grace : 0);
-
-  function finalizeIfPaid(each: Settlement): void {
-    const { home } = each;
-    if (home.state === EXECUTING && home.homeExecuted && home.executed === chainsElsewhere(each))
-      home.state = FINALIZED;
+function messageOf(s: ModelSettlement, send: 'sendOpen' | 'sendDecision' | 'sendVote'): MessageKind {
+  const { state } = s.home;
+  if (send === 'sendVote') {
+    need(s.remote.phase === PHASE.prepared || s.remote.phase === PHASE.paid, 'NothingToVote');
+    return s.remote.phase === PHASE.prepared ? 'PREPARED' : 'EXECUTED';
   }
+  if (send === 'sendOpen') need(state === STATE.awaiting, 'NothingToSend');
+  need(elsewhere(s) > 0, 'ChainNotInSettlement');
+  if (send === 'sendOpen') return 'OPEN';
+  need(state >= STATE.executing, 'NothingToSend');
+  return state <= STATE.finalized ? 'EXECUTE' : 'ROLLBACK';
+}
 
-  function payHere(each: Settlement): void {
-    each.home.state = EXECUTING;
-    each.home.homeExecuted = true;
-    finalizeIfPaid(each);
-  }
+function needTermsThere({ remote }: ModelSettlement): void {
+  need(remote.phase !== PHASE.none, 'UnknownSettlement');
+  need(remote.knowsTerms, 'TermsMismatch');
+}
 
-  function deposit(each: Settlement, bit: number): boolean {
-    const { home, remote } = each;
-    if ((each.legsHere & bit) !== 0) {
-      if (home.state !== AWAITING || clocks.home >= each.deadline || (home.deposited & bit) !== 0) return false;
-      home.deposited |= bit;
-      if (isComplete(each) && isUnanimous(each)) payHere(each);
-      return true;
+function deposit(m: Model, s: ModelSettlement, leg: ModelLeg, bit: number): void {
+  const isHome = leg.side === 'home';
+  need(!m.frozen.includes(leg.token), NO_REASON);
+  if (!isHome) needTermsThere(s);
+  need(isHome ? s.home.state === STATE.awaiting : s.remote.phase === PHASE.open, 'DepositsNotOpen');
+  need(m.clock[leg.side] < s.terms.deadline, 'DeadlinePassed');
+  need((s[leg.side].deposited & bit) === 0, 'LegAlreadyDeposited');
+  move(m, leg, leg.payer, 'escrow');
+  s[leg.side].deposited |= bit;
+  if (isHome && isComplete(s) && isUnanimous(s)) execute(m, s, 'home');
+  if (!isHome && s.remote.deposited === bitsOf(s, 'remote')) s.remote.phase = PHASE.prepared;
+}
+
+function execute(m: Model, s: ModelSettlement, side: Side): void {
+  if (side === 'remote') {
+    needTermsThere(s);
+    need(s.remote.phase === PHASE.decided, 'NothingToExecute');
+    s.remote.phase = PHASE.paid;
+  } else {
+    if (s.home.state === STATE.executing) need(!s.home.paid, 'NothingToExecute');
+    else {
+      need(isComplete(s), 'LegsMissing');
+      need(isUnanimous(s), 'VotesMissing');
+      need(s.home.state === STATE.awaiting, 'InvalidTransition');
     }
-    if (remote.phase !== OPEN || clocks.remote >= each.deadline || (remote.deposited & bit) !== 0) return false;
-    remote.deposited |= bit;
-    if (remote.deposited === each.legsThere) remote.phase = PREPARED;
-    return true;
+    Object.assign(s.home, { state: STATE.executing, paid: true });
+    finalizeIfPaid(s);
   }
+  payOut(m, s, side, bitsOf(s, side), 'payee');
+}
 
-  function send(settlement: number, kind: Kind, isAllowed: boolean): boolean {
-    if (isAllowed) messages.push({ kind, settlement, delivered: false });
-    return isAllowed;
+function finalizeIfPaid(s: ModelSettlement): void {
+  if (s.home.paid && s.home.executed === elsewhere(s)) s.home.state = STATE.finalized;
+}
+
+function refund(m: Model, s: ModelSettlement, side: Side): void {
+  if (side === 'home') {
+    if (s.home.state < STATE.executing && isDue(m, s)) s.home.state = STATE.timedOut;
+    need(s.home.state >= STATE.rolledBack, 'RefundNotAvailable');
+  } else {
+    needTermsThere(s);
+    if (s.remote.phase === PHASE.open && m.clock.remote >= s.terms.deadline) s.remote.phase = PHASE.givenBack;
+    need(s.remote.phase === PHASE.givenBack, 'RefundNotAvailable');
   }
+  const bits = s[side].deposited & ~s[side].refunded;
+  need(bits !== 0, 'NothingToRefund');
+  s[side].refunded |= bits;
+  payOut(m, s, side, bits, 'payer');
+}
 
-  /** Each step as: what it needs, then what it does. */
-  function take(each: Settlement, settlement: number, step: Step): boolean {
-    const { home, remote, exists } = each;
-    const act = (isAllowed: boolean, effect: () => void): boolean => {
-      if (isAllowed) effect();
-      return isAllowed;
-    };
-    switch (step) {
-      case 'create':
-        return act(!exists && clocks.home < each.deadline, () => ((each.exists = true), (home.state = CHECKING)));
-      case 'attest':
-        return act(exists, () => (each.cleared = true));
-      case 'advance':
-        return act(
-          home.state === CHECKING && each.cleared && clocks.home < each.deadline,
-          () => (home.state = AWAITING),
-        );
-      case 'rollBack':
-        return act(exists && home.state < EXECUTING, () => (home.state = ROLLED_BACK));
-      case 'timeout':
-        return act(exists && isDue(each), () => (home.state = TIMED_OUT));
-      case 'sendOpen':
-        return send(settlement, 'OPEN', home.state === AWAITING && each.legsThere !== 0);
-      case 'sendDecision':
-        return send(
-          settlement,
-          home.state <= FINALIZED ? 'EXECUTE' : 'ROLLBACK',
-          home.state >= EXECUTING && each.legsThere !== 0,
-        );
-      case 'sendVote':
-        return send(
-          settlement,
-          remote.phase === PREPARED ? 'PREPARED' : 'EXECUTED',
-          remote.phase === PREPARED || remote.phase === PAID,
-        );
-      case 'executeHere': {
-        const decides = home.state === AWAITING && isComplete(each) && isUnanimous(each);
-        return act(decides || (home.state === EXECUTING && !home.homeExecuted), () => payHere(each));
-      }
-      case 'executeThere':
-        return act(remote.phase === DECIDED, () => (remote.phase = PAID));
-      case 'refundHere': {
-        const fails = exists && (home.state >= ROLLED_BACK || isDue(each));
-        return act(fails && home.deposited !== home.refunded, () => {
-          if (home.state < EXECUTING) home.state = TIMED_OUT;
-          home.refunded = home.deposited;
-        });
-      }
-      case 'refundThere': {
-        const fails = remote.phase === GIVEN_BACK || (remote.phase === OPEN && clocks.remote >= each.deadline);
-        return act(fails && remote.deposited !== remote.refunded, () => {
-          remote.phase = GIVEN_BACK;
-          remote.refunded = remote.deposited;
-        });
-      }
-      default:
-        return deposit(each, 1 << Number(step.slice('deposit'.length)));
-    }
+function release(m: Model, s: ModelSettlement, side: Side, pays: boolean): void {
+  if (side === 'remote') needTermsThere(s);
+  const isLate = m.clock.remote >= s.terms.deadline + s.terms.releaseDelay;
+  need(side === 'remote' && isLate && s.remote.phase === PHASE.prepared, 'ReleaseNotAvailable');
+  s.remote.phase = pays ? PHASE.paid : PHASE.givenBack;
+  if (!pays) s.remote.refunded = s.remote.deposited;
+  payOut(m, s, side, bitsOf(s, side), pays ? 'payee' : 'payer');
+}
+
+/** A message that has no effect any more is taken all the same; one that was taken is refused for ever after. */
+function deliver(m: Model, index: number): void {
+  const message = m.messages[index] as Model['messages'][number];
+  need(!message.delivered, 'LZ_PayloadHashNotFound');
+  message.delivered = true;
+  const s = m.settlements[message.settlement] as ModelSettlement;
+  const { terms, home, remote } = s;
+  if (message.kind === 'OPEN' && remote.phase === PHASE.none)
+    Object.assign(remote, { phase: PHASE.open, knowsTerms: true });
+  if (message.kind === 'EXECUTE' && remote.phase === PHASE.prepared) remote.phase = PHASE.decided;
+  if (message.kind === 'ROLLBACK' && remote.phase <= PHASE.prepared) remote.phase = PHASE.givenBack;
+  const isInTime = m.clock.home < terms.deadline + terms.grace;
+  if (message.kind === 'PREPARED' && home.state === STATE.awaiting && isInTime) {
+    home.prepared = 1;
+    if (isComplete(s)) Object.assign(home, { state: STATE.executing, paid: bitsOf(s, 'home') === 0 });
   }
-
-  /** A message that has no effect any more is taken all the same. */
-  function receive(each: Settlement, kind: Kind): void {
-    const { home, remote } = each;
-    if (kind === 'OPEN' && remote.phase === NONE) remote.phase = OPEN;
-    if (kind === 'EXECUTE' && remote.phase === PREPARED) remote.phase = DECIDED;
-    if (kind === 'ROLLBACK' && remote.phase <= PREPARED) remote.phase = GIVEN_BACK;
-    if (kind === 'PREPARED' && home.state === AWAITING && clocks.home < each.deadline + grace) {
-      home.prepared = 1;
-      if (isComplete(each)) {
-        home.state = EXECUTING;
-        home.homeExecuted = each.legsHere === 0;
-      }
-    }
-    if (kind === 'EXECUTED' && home.state === EXECUTING) {
-      home.executed = 1;
-      finalizeIfPaid(each);
-    }
+  if (message.kind === 'EXECUTED' && home.state === STATE.executing) {
+    home.executed = 1;
+    finalizeIfPaid(s);
   }
-
-  return {
-    settlements,
-    messages,
-    clocks,
-    step(settlement, step) {
-      const each = settlements[settlement];
-      if (each === undefined) throw new Error(`there is no settlement ${settlement}`);
-      return take(each, settlement, step);
-    },
-    deliver(index) {
-      const message = messages[index];
-      const each = settlements[message?.settlement ?? -1];
-      if (message === undefined || each === undefined || message.delivered) return false;
-      message.delivered = true;
-      receive(each, message.kind);
-      return true;
-    },
-  };
 }

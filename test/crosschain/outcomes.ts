@@ -1,7 +1,7 @@
 import { legFacts } from './chain.ts';
-import type { World } from './world.ts';
+import type { Terms, World } from './world.ts';
 
-/** What became of each settlement, read from the logs of both escrows and from nothing else. */
+/** What became of a settlement, read from the logs of both escrows and from nothing else. */
 export interface Outcome {
   readonly settlementId: string;
   readonly deposited: ReadonlySet<number>;
@@ -10,11 +10,12 @@ export interface Outcome {
 }
 
 /**
- * Reads both chains.
+ * What became of these settlements.
  * @throws Error naming the settlement of which a leg was paid and another one handed back, of which a leg left twice, or of which something
  *   left that was never paid in.
  */
-export async function readOutcomes(world: World): Promise<Map<string, Outcome>> {
+export async function readOutcomes(world: World, settlements: readonly Terms[]): Promise<Map<string, Outcome>> {
+  const wanted = new Set(settlements.map((terms) => terms.settlementId));
   const outcomes = new Map<
     string,
     { settlementId: string; deposited: Set<number>; paid: Set<number>; refunded: Set<number> }
@@ -24,6 +25,7 @@ export async function readOutcomes(world: World): Promise<Map<string, Outcome>> 
     ...(await legFacts(world.remote, world.gateway.escrow)),
   ];
   for (const { event, settlementId, legIndex } of facts) {
+    if (!wanted.has(settlementId)) continue;
     const outcome = outcomes.get(settlementId) ?? {
       settlementId,
       deposited: new Set(),

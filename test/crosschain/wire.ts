@@ -1,23 +1,25 @@
-import { AbiCoder, id, Interface } from 'ethers';
+import { AbiCoder, id, Interface, ZeroHash } from 'ethers';
 
 import { layerZeroEndpointV2Abi } from '../../contracts/generated/abi.ts';
 import { decodePacket, type Packet } from '../../dev/relay/packet.ts';
-import type { TestChain } from './chain.ts';
 import type { World } from './world.ts';
 
 /** Messages one by one, by hand: for tests that choose which is delivered when. The relay carries them in all others. */
 export interface Wire {
-  /** Every message sent so far, in the order in which this found them. Each is verified at once; delivering is up to the test. */
+  /** Every message sent so far, in the order in which this found them. Each is verified at once, unless a relay does that; delivering is up to the test. */
   collect(): Promise<readonly Packet[]>;
   /** The error that refused it; undefined when it was accepted. */
   deliver(packet: Packet, gas?: number): Promise<string | undefined>;
+  /** Whether the receiving endpoint still keeps it. */
+  isWaiting(packet: Packet): Promise<boolean>;
 }
 
 const PACKET_SENT = id('PacketSent(bytes,bytes,address)');
 const endpointInterface = new Interface(layerZeroEndpointV2Abi);
 const libraryInterface = new Interface(['function validatePacket(bytes packet)']);
 
-export function createWire(world: World): Wire {
+/** @param verifies False where a relay verifies. */
+export function createWire(world: World, verifies = true): Wire {
   const packets: Packet[] = [];
   const nextBlock = new Map<number, number>();
   const { stranger } = world.people;
@@ -32,11 +34,10 @@ export function createWire(world: World): Wire {
     return side;
   }
 
-  async function read(chain: TestChain, endpoint: string): Promise<void> {
-    const head = await chain.provider.getBlockNumber();
+  async function read({ chain, relayChain: { endpoint } }: (typeof sides)[number], head: number): Promise<void> {
     const fromBlock = nextBlock.get(chain.chainId) ?? 0;
     if (fromBlock > head) return;
-    for (const log of await chain.provider.getLogs({
+    for (const log of await chain.reader.getLogs({
       address: endpoint,
       topics: [PACKET_SENT],
       fromBlock,
@@ -45,18 +46,26 @@ export function createWire(world: World): Wire {
       const [encoded, options] = AbiCoder.defaultAbiCoder().decode(['bytes', 'bytes', 'address'], log.data);
       const packet = decodePacket(String(encoded), String(options));
       const { chain: to, relayChain } = destinationOf(packet);
+      packets.push(packet);
+      if (!verifies) continue;
       const data = libraryInterface.encodeFunctionData('validatePacket', [packet.encoded]);
       const { status } = await to.send({ from: stranger, to: relayChain.messageLibrary, data });
       if (status !== 1) throw new Error(`message ${packet.guid} is not verified`);
-      packets.push(packet);
     }
     nextBlock.set(chain.chainId, head + 1);
   }
 
   return {
     async collect() {
-      for (const { chain, relayChain } of sides) await read(chain, relayChain.endpoint);
+      const heads = await Promise.all(sides.map(({ chain }) => chain.reader.getBlockNumber()));
+      for (const [index, side] of sides.entries()) await read(side, heads[index] ?? 0);
       return packets;
+    },
+    async isWaiting(packet) {
+      const { chain, relayChain } = destinationOf(packet);
+      const path = [packet.receiver, packet.sourceEndpointId, packet.sender, packet.nonce];
+      const data = endpointInterface.encodeFunctionData('inboundPayloadHash', path);
+      return (await chain.reader.call({ to: relayChain.endpoint, data })) !== ZeroHash;
     },
     async deliver(packet, gas) {
       const { chain, relayChain } = destinationOf(packet);

@@ -1,0 +1,206 @@
+import type { Stepper } from './differential.ts';
+import { type Action, type Model, PHASE, type Side, STATE } from './model-types.ts';
+import type { Dice } from './random.ts';
+
+/** Random actions, and what came of them. */
+
+/** Messages of one run; beyond, none is sent. */
+const MAX_MESSAGES = 40;
+/** How often a refused action is thrown back for another one. */
+const TRIES = 8;
+/** What seldom comes about by chance: looked for, at times. */
+const RARE = [
+  'unilateral refund',
+  'released, paid',
+  'released, handed back',
+  'credit',
+  'withdrawal',
+  'finalized',
+  'late vote',
+];
+const RARE_SHARE = 0.2;
+const RARE_TRIES = 40;
+/** Share of the actions that are taken though they will be refused. */
+const REFUSED_SHARE = 0.12;
+
+/** How often each kind is proposed. Most proposals are refused and thrown back, so that what is possible happens. */
+const WEIGHTS = {
+  attest: 3,
+  advance: 5,
+  rollBack: 0.15,
+  timeout: 6,
+  sendOpen: 3,
+  sendDecision: 4,
+  sendVote: 5,
+  deposit: 22,
+  execute: 10,
+  refund: 10,
+  releasePay: 3,
+  releaseRefund: 3,
+  deliver: 24,
+  starve: 2,
+  freeze: 1.5,
+  thaw: 3,
+  withdraw: 6,
+} as const satisfies Partial<Record<Action['do'], number>>;
+type Kind = keyof typeof WEIGHTS;
+const KINDS = Object.keys(WEIGHTS) as Kind[];
+const TOTAL = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+
+export interface Chooser {
+  readonly dice: Dice;
+  readonly rules: Stepper;
+  readonly tokens: readonly string[];
+  readonly walletsOf: (token: string) => readonly string[];
+  /** How likely each action is a move of a clock: a run in which time flies times out, one in which it stands still executes. */
+  readonly haste: number;
+  /** Clocks stand still until so many legs were paid in. */
+  readonly patience: number;
+  /** How likely a delivery of anything but OPEN is left out, so that there are runs in which messaging is as good as dead. */
+  readonly silence: number;
+}
+
+/** What kind of run it becomes. */
+export function temperOf(dice: Dice): Pick<Chooser, 'haste' | 'patience' | 'silence'> {
+  return {
+    haste: dice.pick([0.02, 0.06, 0.15, 0.25]),
+    patience: dice.pick([0, 3, 4, 5]),
+    silence: dice.pick([0, 0, 0.3, 0.9]),
+  };
+}
+
+/** The next action. Mostly one that the model allows, at times any. */
+export function choose(model: Model, chooser: Chooser): Action {
+  const { dice, rules } = chooser;
+  const paidIn = model.settlements.reduce((sum, { home, remote }) => sum + count(home.deposited | remote.deposited), 0);
+  if (paidIn >= chooser.patience && dice.chance(chooser.haste)) return moveClock(model, dice);
+  if (dice.chance(RARE_SHARE)) {
+    for (let attempt = 0; attempt < RARE_TRIES; attempt += 1) {
+      const action = propose(model, chooser);
+      const { after, refused } = rules(model, action);
+      if (eventsOf(model, action, refused, after).some((event) => RARE.includes(event))) return action;
+    }
+  }
+  const tries = dice.chance(REFUSED_SHARE) ? 0 : TRIES;
+  let action = propose(model, chooser);
+  for (let attempt = 0; attempt < tries; attempt += 1) {
+    if (rules(model, action).refused === undefined) return action;
+    action = propose(model, chooser);
+  }
+  return action;
+}
+
+/** Bits that are set. */
+function count(bits: number): number {
+  return bits.toString(2).replaceAll('0', '').length;
+}
+
+function kindOf(dice: Dice): Kind {
+  let rest = (dice.below(2 ** 20) / 2 ** 20) * TOTAL;
+  return KINDS.find((kind) => (rest -= WEIGHTS[kind]) < 0) ?? 'attest';
+}
+
+function propose(model: Model, chooser: Chooser): Action {
+  const { dice } = chooser;
+  const kind = kindOf(dice);
+  const on = dice.below(model.settlements.length);
+  const side: Side = dice.chance(0.5) ? 'home' : 'remote';
+  const token = dice.pick(chooser.tokens);
+  switch (kind) {
+    case 'deposit':
+      return { do: kind, on, leg: dice.below(model.settlements[on]?.terms.legs.length ?? 1) };
+    case 'execute':
+    case 'refund':
+      return { do: kind, on, side };
+    case 'releasePay':
+    case 'releaseRefund':
+      return { do: kind, on, side: dice.chance(0.8) ? 'remote' : 'home' };
+    case 'freeze':
+    case 'thaw':
+      return { do: kind, token: dice.pick(kind === 'thaw' && model.frozen.length > 0 ? model.frozen : chooser.tokens) };
+    case 'withdraw': {
+      const owed = Object.entries(model.credits).filter(([, amount]) => amount > 0n);
+      const [name, wallet] = dice.chance(0.8) && owed.length > 0 ? splitKey(dice.pick(owed)[0]) : [token, undefined];
+      return { do: kind, token: name, wallet: wallet ?? dice.pick(chooser.walletsOf(name)) };
+    }
+    case 'deliver':
+    case 'starve':
+      return carry(model, chooser, kind) ?? { do: 'attest', on };
+    case 'sendOpen':
+    case 'sendDecision':
+    case 'sendVote':
+      return model.messages.length >= MAX_MESSAGES ? { do: 'timeout', on } : { do: kind, on };
+    case 'attest':
+    case 'advance':
+    case 'rollBack':
+    case 'timeout':
+      return { do: kind, on };
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Any message that waits, in any order; at times one that was delivered before. */
+function carry(model: Model, { dice, silence }: Chooser, kind: 'deliver' | 'starve'): Action | undefined {
+  const isSilent = dice.chance(silence);
+  const all = model.messages
+    .map((sent, message) => ({ ...sent, message }))
+    .filter(({ kind: name }) => name === 'OPEN' || !isSilent);
+  const waiting = all.filter(({ delivered }) => !delivered);
+  const choice = kind === 'starve' || dice.chance(0.9) ? waiting : all;
+  return choice.length === 0 ? undefined : { do: kind, message: dice.pick(choice).message };
+}
+
+/** Mostly to the next moment at which something changes: around T, around the end of the grace, around the day of the release. */
+function moveClock(model: Model, dice: Dice): Action {
+  const side: Side = dice.chance(0.5) ? 'home' : 'remote';
+  const now = model.clock[side];
+  const moments = model.settlements.flatMap(({ terms: { deadline, grace, releaseDelay } }) =>
+    [deadline, deadline + grace, deadline + releaseDelay].flatMap((moment) => [moment - 1, moment, moment + 1]),
+  );
+  const next = moments.filter((moment) => moment > now).toSorted((a, b) => a - b);
+  const moment = next[dice.chance(0.5) ? 0 : dice.below(next.length)];
+  return { do: 'clock', side, to: moment === undefined || dice.chance(0.15) ? now + dice.below(60) : moment };
+}
+
+function splitKey(key: string): readonly [token: string, wallet: string] {
+  const at = key.lastIndexOf(' ');
+  return [key.slice(0, at), key.slice(at + 1)];
+}
+
+/** Names of what the action has brought about; each has to happen in a run that shows anything. */
+export function eventsOf(before: Model, action: Action, refused: string | undefined, after: Model): string[] {
+  if (refused !== undefined) return [`refused: ${refused}`];
+  const happened: string[] = [];
+  for (const [index, now] of after.settlements.entries()) {
+    const was = before.settlements[index];
+    if (was === undefined) continue;
+    if (was.home.state !== now.home.state) {
+      const [name] = Object.entries(STATE).find(([, state]) => state === now.home.state) ?? ['?'];
+      happened.push(name);
+    }
+    if (was.remote.phase === now.remote.phase) continue;
+    const isBack = now.remote.phase === PHASE.givenBack;
+    if (now.remote.phase === PHASE.paid) happened.push(action.do === 'releasePay' ? 'released, paid' : 'paid there');
+    else if (isBack && action.do === 'releaseRefund') happened.push('released, handed back');
+    else if (isBack && action.do === 'refund') happened.push('unilateral refund');
+    else if (isBack) happened.push(was.remote.phase === PHASE.none ? 'tombstone' : 'rolled back there');
+    else if (now.remote.phase === PHASE.prepared) happened.push('prepared');
+  }
+  if (action.do === 'deliver') happened.push(...deliveryEvents(before, action.message, after));
+  if (action.do === 'refund') happened.push('refund');
+  if (action.do === 'withdraw') happened.push('withdrawal');
+  const owed = (model: Model): bigint => Object.values(model.credits).reduce((sum, amount) => sum + amount, 0n);
+  if (owed(after) > owed(before)) happened.push('credit');
+  return happened;
+}
+
+function deliveryEvents(before: Model, index: number, after: Model): string[] {
+  const message = before.messages[index];
+  const settlement = message?.settlement ?? 0;
+  const [was, now] = [before.settlements[settlement], after.settlements[settlement]];
+  const hadEffect = JSON.stringify([was?.home, was?.remote]) !== JSON.stringify([now?.home, now?.remote]);
+  if (hadEffect || message === undefined || was === undefined) return [];
+  const isLate = before.clock.home >= was.terms.deadline + was.terms.grace;
+  return message.kind === 'PREPARED' && isLate ? ['late vote'] : [`${message.kind} without effect`];
+}
