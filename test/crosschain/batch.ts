@@ -3,13 +3,12 @@ import { bytes32ToUuid } from '../../domain/ids.ts';
 import { type Carrier, createCarrier } from './carry.ts';
 import { readOutcomes } from './outcomes.ts';
 import { createDice, type Dice } from './random.ts';
-import type { Step } from './steps.ts';
 import { GRACE, LIFETIME, type Shape, type Terms, type World } from './world.ts';
 
 /** Many settlements at once on the same two chains, each with a fate and with troubles of its own on the way of its messages. */
 
-/** Times that whatever is due is sent while the relay misbehaves, and after it does no more. */
-const ROUNDS = { troubled: 2, quiet: 15 } as const;
+/** Times that whatever is due is sent: while the relay misbehaves, at each moment around the deadline, and after the relay behaves again. */
+const ROUNDS = { troubled: 2, late: 1, quiet: 15 } as const;
 /** Milliseconds of the clock on the wall: a delayed message comes some rounds later. */
 const DELAY_MS = 400;
 
@@ -102,13 +101,14 @@ export async function runBatch({ world, seed, number, first, size }: BatchOption
     }
     return false;
   };
+  const paidIn = new Set<string>();
   try {
     for (const terms of all) await carrier.must(terms, 'create', 'attest', 'advance');
     for (let at = 0; at < 4; at += 1) {
       await carry(ROUNDS.troubled);
-      await act(carrier, plans, at);
+      await act(carrier, plans, at, paidIn);
     }
-    await passTheDeadline(world, dice, deadline, () => carry(ROUNDS.troubled));
+    await passTheDeadline(world, dice, deadline, () => carry(ROUNDS.late));
     carrier.relay.setFaults([]);
     if (!(await carry(ROUNDS.quiet))) throw new Error('a settlement never comes to an end');
     for (const terms of all) await requireEnded(carrier, terms);
@@ -120,10 +120,13 @@ export async function runBatch({ world, seed, number, first, size }: BatchOption
 }
 
 /** Whatever the parties and the engine do at this point of the way. Refused where OPEN was lost, or where it is over. */
-async function act(carrier: Carrier, plans: readonly Plan[], at: number): Promise<void> {
+async function act(carrier: Carrier, plans: readonly Plan[], at: number, paidIn: Set<string>): Promise<void> {
   for (const { terms, deposits, rollBackAt } of plans) {
-    const due = deposits.filter((deposit) => deposit.at <= at).map(({ leg }): Step => `deposit${leg}`);
-    for (const step of due) await carrier.step(terms, step);
+    for (const { leg } of deposits.filter((deposit) => deposit.at <= at)) {
+      const key = `${terms.settlementId} ${leg}`;
+      if (paidIn.has(key)) continue;
+      if ((await carrier.step(terms, `deposit${leg}`)) === undefined) paidIn.add(key);
+    }
     if (rollBackAt === at) await carrier.step(terms, 'rollBack');
   }
 }
