@@ -64,6 +64,15 @@ contract CrossChainUnitTest is CrossChainTest {
         finishThere(terms);
     }
 
+    function test_TheLastDepositHere_TriesNothing_WhileAVoteIsMissing() external {
+        CreateParams memory terms = crossDvp(1);
+        open(terms);
+        fund(terms, 0);
+        vm.expectCall(address(coordinator), abi.encodeWithSelector(IGate.beginExecution.selector), 0);
+        pay(terms, 0);
+        assertTrue(escrow.allLegsDeposited(terms.settlementId));
+    }
+
     function test_WithoutLegsHere_TheVoteDecides_AndExecutedFinalizes() external {
         CreateParams memory terms = remoteDvp(1);
         openEverywhere(terms);
