@@ -49,6 +49,10 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+// A signal ends this process without its exit handlers, which end the groups that it has started.
+process.once('SIGTERM', () => process.exit(143));
+process.once('SIGINT', () => process.exit(130));
+
 /**
  * Runs a program to its end or to its time limit; never throws for what the program does.
  * @throws when the program cannot be started.

@@ -12,7 +12,8 @@ import { type AnalysedSources, analyseSources, type Bytecode, compileWith, needs
 
 /**
  * Mutation testing: would the tests notice, if the contracts were wrong? Each mutant is compiled and put before the unit tests, and what they let
- * live before the stateful ones. A mutant that no test notices must be judged in `mutation-survivors.json`, or it fails.
+ * live before the stateful ones. What no test notices is printed; in a complete run it must
+ * be judged in `mutation-survivors.json`, or it fails, and of a sample most have to be noticed.
  *
  *   node contracts/verification/mutate.ts                 a sample, chosen by the sources' hash: other sources, other mutants
  *   node contracts/verification/mutate.ts --all           every mutant (about an hour on two cores)
@@ -24,8 +25,12 @@ import { type AnalysedSources, analyseSources, type Bytecode, compileWith, needs
 
 const SURVIVORS = join(import.meta.dirname, 'mutation-survivors.json');
 const WORKERS = 2;
-const SAMPLE = 60;
-const SAMPLE_LIMIT_MS = 5 * 60_000;
+const SAMPLE = 36;
+const SAMPLE_LIMIT_MS = 200_000;
+/** Of a sample, so many have to be noticed; what was not is printed. A complete run forgives none. */
+const REQUIRED_SHARE = 0.85;
+/** Fewer say nothing. */
+const LEAST = 8;
 const ALL_LIMIT_MS = 3 * 60 * 60_000;
 const BUILD_LIMIT_MS = 5 * 60_000;
 /** A mutant whose tests run longer loops for ever, which is noticed. */
@@ -221,12 +226,14 @@ export async function checkMutants(options: MutationOptions = {}): Promise<{ sum
     const survivors = verdicts.filter(({ fate }) => fate === 'survived').map(({ mutant }) => mutant);
     const unjudged = survivors.filter(({ id }) => !judged.has(id));
     const known = new Set(mutants.map(({ id }) => id));
+    const valid = verdicts.length - count('does not compile');
+    const tolerated = complete ? 0 : Math.floor(valid * (1 - REQUIRED_SHARE));
     const failures = [
-      ...unjudged.map((mutant) => `nobody noticed ${placeOf(mutant)}`),
+      ...(unjudged.length > tolerated ? unjudged.map((mutant) => `nobody noticed ${placeOf(mutant)}`) : []),
       ...[...judged.values()]
         .filter(({ id }) => !known.has(id))
         .map(({ id, where }) => `judged, but gone: ${id} ${where}`),
-      ...(verdicts.length < chosen.length / 3
+      ...(verdicts.length < Math.min(LEAST, chosen.length)
         ? [`only ${verdicts.length} of ${chosen.length} mutants within the time limit`]
         : []),
     ];
