@@ -58,7 +58,8 @@ abstract contract TwoChainWorld is TwoChainLedger {
         uint256 shape = seed % 6;
         Leg[] memory legs = new Leg[](shape > 1 ? 2 + (seed >> 8) % 2 : 1 + (seed >> 8) % 3);
         for (uint256 i; i < legs.length; ++i) {
-            uint256 word = uint256(keccak256(abi.encode(seed, i)));
+            // The number too: two settlements of one seed would both want to mint the same deed.
+            uint256 word = uint256(keccak256(abi.encode(seed, i, count())));
             // Of two or more legs across chains, the first lives here and the second there.
             bool here = shape == 0 || (shape > 1 && (i == 0 || (i == 2 && word % 2 == 0)));
             legs[i] = here ? _legHere(word) : _legThere(word);
