@@ -11,7 +11,8 @@ import { generationToSend, ignoredSince, type MessageInTransit, sentMessages, st
 import { runStep, type StepContext } from './retry.ts';
 import type { ChainEffect, FinaliseProgress, SettlementActivities } from './settlement-activities.ts';
 import { observe, type ObservedSituation, remoteOf } from './situation.ts';
-import { limitsOf, loadWork, openingsOf, progressOf, requireChainsRunning } from './steps.ts';
+import { limitsOf } from './step-limits.ts';
+import { loadWork, openingsOf, progressOf, requireChainsRunning } from './steps.ts';
 import { StillWaiting } from './waiting.ts';
 
 /**

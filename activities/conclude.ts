@@ -10,7 +10,8 @@ import { homeIsComplete } from './due.ts';
 import { awaitFacts, takeOverFacts } from './finalise.ts';
 import { runStep, type StepContext } from './retry.ts';
 import type { ChainEffect, ConclusionReason, FinaliseProgress, SettlementActivities } from './settlement-activities.ts';
-import { ENGINE, limitsOf, loadWork, pause, progressOf, requireChainsRunning, withLockedSettlement } from './steps.ts';
+import { limitsOf } from './step-limits.ts';
+import { ENGINE, loadWork, pause, progressOf, requireChainsRunning, withLockedSettlement } from './steps.ts';
 import { pauseFor, StillWaiting } from './waiting.ts';
 
 const ENDING: Readonly<Record<ConclusionReason, { state: SettlementState; code: string }>> = {

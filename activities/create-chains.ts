@@ -1,19 +1,13 @@
 import { createGatewayClient } from '../chain/gateway.ts';
 import type { Journal } from '../chain/journal.ts';
-import type { CoordinatorChain, RemoteChain as RemoteNode } from '../chain/provider.ts';
+import type { RemoteChain as RemoteNode } from '../chain/provider.ts';
 import { createEscrowChain } from './escrow-chain.ts';
-import { createHomeChain } from './home-chain.ts';
+import { createHomeChain, type HomeSigners } from './home-chain.ts';
 import type { RemoteChain, SettlementChains } from './settlement-chains.ts';
 import { never, submit } from './submit.ts';
 
 export interface ChainsDependencies {
-  readonly home: {
-    readonly chain: CoordinatorChain;
-    /** Holds CREATOR_ROLE and ENGINE_ROLE. */
-    readonly engine: Journal;
-    readonly oracle: Journal;
-    readonly relayer: Journal;
-  };
+  readonly home: HomeSigners;
   readonly remotes: readonly { readonly chain: RemoteNode; readonly relayer: Journal }[];
 }
 

@@ -4,7 +4,7 @@ import type { SigningKey } from '../keystone/keys.ts';
 import type { ActivityLog } from './log.ts';
 import type { StepContext } from './retry.ts';
 import type { SettlementChains } from './settlement-chains.ts';
-import type { StepLimits } from './steps.ts';
+import type { StepLimits } from './step-limits.ts';
 
 export type * from './settlement-chains.ts';
 

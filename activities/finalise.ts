@@ -23,8 +23,8 @@ import { allOpened, carryIsDue, failedAfterOpening } from './facts.ts';
 import { composeSettlementPack } from './prove.ts';
 import { runStep, type StepContext } from './retry.ts';
 import type { FinaliseProgress, SettlementActivities } from './settlement-activities.ts';
+import { limitsOf } from './step-limits.ts';
 import {
-  limitsOf,
   loadWork,
   pause,
   progressOf,

@@ -14,16 +14,21 @@ import { type SettlementTerms, termsHash } from '../chain/terms.ts';
 import { KeystoneError } from '../domain/errors.ts';
 import { bytes32ToUuid, type Uuid } from '../domain/ids.ts';
 import { ON_CHAIN_INDEX, type OnChainState } from '../domain/settlement-state.ts';
-import type { ChainsDependencies } from './create-chains.ts';
 import { createEscrowChain, type MoneyStatus } from './escrow-chain.ts';
 import type { AttestationInput, EffectIntent, HomeChain, HomeStatus } from './settlement-chains.ts';
 import { never, submit } from './submit.ts';
 
+/** The coordinator's chain and who signs on it. */
+export interface HomeSigners {
+  readonly chain: CoordinatorChain;
+  /** Holds CREATOR_ROLE and ENGINE_ROLE. */
+  readonly engine: Journal;
+  readonly oracle: Journal;
+  readonly relayer: Journal;
+}
+
 /** The coordinator's chain. `remoteChainIds`: the chains that it may be connected to. */
-export function createHomeChain(
-  dependencies: ChainsDependencies['home'],
-  remoteChainIds: readonly number[],
-): HomeChain {
+export function createHomeChain(dependencies: HomeSigners, remoteChainIds: readonly number[]): HomeChain {
   const { chain, engine, oracle, relayer } = dependencies;
   const coordinator = createCoordinatorClient(chain);
   const registry = createRegistryClient(chain);

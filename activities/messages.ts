@@ -1,6 +1,6 @@
 import { MESSAGE_KIND, type MessageKind } from '../chain/coordinator.ts';
 import type { ChainEventRow } from '../db/chain-events.ts';
-import type { StepLimits } from './steps.ts';
+import type { StepLimits } from './step-limits.ts';
 import { pauseFor, StillWaiting } from './waiting.ts';
 
 /** What the final facts of the sending chain say about messages of one kind, whoever sent them. */

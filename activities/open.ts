@@ -22,9 +22,9 @@ import { closedGate } from './gate.ts';
 import { generationToSend, sentMessages, stillInTransit } from './messages.ts';
 import { runStep, type StepContext } from './retry.ts';
 import type { ChainEffect, OpenProgress, SettlementActivities } from './settlement-activities.ts';
+import { limitsOf } from './step-limits.ts';
 import {
   ENGINE,
-  limitsOf,
   loadWork,
   pause,
   progressOf,

@@ -4,7 +4,7 @@ import { Interface } from 'ethers';
 import type { ChainSide } from '../chain/testing/two-chains.ts';
 import * as abi from '../contracts/generated/abi.ts';
 import { type LogPoint, type RemoteEvidence, type SettlementEvidence, evmChainId } from '../keystone/pack.ts';
-import type { AnvilTrade } from './verify-anvil-trade.ts';
+import type { AnvilTrade } from './verify-anvil-types.ts';
 
 const CONTRACTS = [abi.settlementCoordinatorAbi, abi.complianceRegistryAbi, abi.keystoneEscrowAbi, abi.gatewayAbi].map(
   (contract) => Interface.from(contract),

@@ -4,10 +4,11 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { Interface, type Wallet, ZeroAddress, ZeroHash } from 'ethers';
+import { Interface, ZeroAddress, ZeroHash } from 'ethers';
 import type { ChainSide, TwoChains } from '../chain/testing/two-chains.ts';
 import * as abi from '../contracts/generated/abi.ts';
 import { evidenceOf } from './verify-anvil-evidence.ts';
+import type { AnvilTrade, Leg, Participant } from './verify-anvil-types.ts';
 import {
   type LegInput,
   type Pack,
@@ -39,34 +40,6 @@ const DEED_ID = 7n;
 const PARTITION = `0x${'70'.repeat(32)}`;
 /** Far more than the endpoint asks; what is too much comes back. */
 const MESSAGE_VALUE = 10n ** 15n;
-
-export interface Participant {
-  readonly id: string;
-  readonly wallet: Wallet;
-  readonly chain: ChainSide;
-  readonly role: 'seller' | 'buyer';
-}
-
-export interface Leg {
-  readonly side: ChainSide;
-  readonly token: string;
-  readonly standard: number;
-  readonly amount: bigint;
-  readonly payer: number;
-  readonly payee: number;
-  readonly type: LegInput['leg_type'];
-}
-
-/** A settlement as it is carried through, step by step. */
-export interface AnvilTrade {
-  readonly two: TwoChains;
-  readonly settlementId: string;
-  readonly terms: SettlementTerms;
-  /** by index into the party hashes */
-  readonly parties: readonly Participant[];
-  readonly legs: readonly Leg[];
-  readonly feeRecipient: string;
-}
 
 const chainName = (side: ChainSide): string => evmChainId(side.chainId);
 

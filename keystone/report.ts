@@ -1,5 +1,6 @@
 /** What a verification says: a list of named checks, and one verdict over them. */
 
+import { shown } from './shown.ts';
 import type { SettlementStory } from './timeline.ts';
 
 export type CheckStatus = 'proved' | 'refuted' | 'not_checkable';
@@ -40,9 +41,6 @@ export interface VerificationReport {
   readonly not_checked: readonly string[];
 }
 
-/** Longest text of an expected or found value; a report is for reading. */
-const MAX_SHOWN = 160;
-
 export interface Findings {
   readonly list: Check[];
   /** something that the caller asked for could not be given: the verdict becomes `incomplete` unless refuted */
@@ -80,19 +78,6 @@ export function createFindings(): Findings {
       add(name, 'not_checkable', detail, {});
     },
   };
-}
-
-export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value, decimalBigints) ?? 'nothing');
-  // A report is printed on terminals, and a pack is foreign input: neither escape sequences nor marks that turn the
-  // direction of writing may reach the screen.
-  const printable = text.replaceAll(/\p{C}/gu, '\uFFFD');
-  return printable.length > MAX_SHOWN ? `${printable.slice(0, MAX_SHOWN)}…` : printable;
-}
-
-/** `JSON.stringify` throws on a bigint, and a report must not fail while it says what is wrong. */
-function decimalBigints(_name: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /** Refuted beats incomplete beats valid. */

@@ -4,7 +4,7 @@ import type { LogPoint, SettlementEvidence } from './evidence-types.ts';
 import { netAmount } from './onchain-expectations.ts';
 import type { Pack } from './pack-types.ts';
 import { settlementEvidence } from './pack-view.ts';
-import { shown } from './report.ts';
+import { shown } from './shown.ts';
 
 export interface TimelineEntry extends LogPoint {
   readonly event: string;

@@ -18,7 +18,8 @@ import { type Expectation, feesOf, netAmount, settlementExpectations } from './o
 import { type Movement, TRANSFER_EVENT, isMovement, movementEvent } from './onchain-tokens.ts';
 import type { LegTerm, LogPoint, Pack } from './pack-types.ts';
 import { allPoints, settlementEvidence } from './pack-view.ts';
-import { type Findings, shown } from './report.ts';
+import type { Findings } from './report.ts';
+import { shown } from './shown.ts';
 import { latestTimeMs } from './verify-order.ts';
 
 /** Readers by CAIP-2 chain id. */

@@ -11,9 +11,14 @@ import { REPOSITORY } from '../../dev/home.ts';
 import { chainSchema } from '../../domain/configuration.ts';
 import { deployContracts, type DeploymentResult } from './deploy.ts';
 import type { Network } from './network.ts';
-import { BALANCES_AFTER, createCrossSettlement } from './testing/settlement.ts';
-import { configurationFor, plainConfiguration, startTwoNetworks, type TwoNetworks } from './testing/two-networks.ts';
-import { commit, execute, packetsOf, verifyAs, type VerifierNetwork } from './testing/verifier-network.ts';
+import { BALANCES_AFTER, createCrossSettlement } from '../../test/deployment/settlement.ts';
+import {
+  configurationFor,
+  plainConfiguration,
+  startTwoNetworks,
+  type TwoNetworks,
+} from '../../test/deployment/two-networks.ts';
+import { commit, execute, packetsOf, verifyAs, type VerifierNetwork } from '../../test/deployment/verifier-network.ts';
 
 jest.setTimeout(240_000);
 const run = promisify(execFile);

@@ -4,7 +4,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { createSettlementActivities } from '../../activities/create-activities.ts';
 import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import type { SettlementActivities } from '../../activities/settlement-activities.ts';
-import type { StepLimits } from '../../activities/steps.ts';
+import type { StepLimits } from '../../activities/step-limits.ts';
 import type { ScreeningOutcome, ScreeningProvider } from '../../compliance/provider.ts';
 import type { Uuid } from '../../domain/ids.ts';
 import { generateSigningKey } from '../../keystone/pack.ts';

@@ -8,11 +8,11 @@ import {
   keystoneEscrowAbi,
   kbondAbi,
   settlementCoordinatorAbi,
-} from '../../../contracts/generated/abi.ts';
-import { buildTerms } from '../../../chain/terms.ts';
-import { deployTestTokens } from '../../../dev/deploy-contracts.ts';
-import { uuidToBytes32 } from '../../../domain/ids.ts';
-import type { DeploymentResult } from '../deploy.ts';
+} from '../../contracts/generated/abi.ts';
+import { buildTerms } from '../../chain/terms.ts';
+import { deployTestTokens } from '../../dev/deploy-contracts.ts';
+import { uuidToBytes32 } from '../../domain/ids.ts';
+import type { DeploymentResult } from '../../deploy/contracts/deploy.ts';
 import type { TwoNetworks } from './two-networks.ts';
 import type { VerifierNetwork } from './verifier-network.ts';
 

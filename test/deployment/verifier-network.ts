@@ -10,9 +10,9 @@ import {
   type Wallet,
 } from 'ethers';
 
-import { loadLayerZeroArtifact } from '../../../dev/deploy-endpoint.ts';
-import { type CallTarget, createDeployer, type DeployableArtifact } from '../../../dev/deployer.ts';
-import { decodePacket, type Packet } from '../../../dev/relay/packet.ts';
+import { loadLayerZeroArtifact } from '../../dev/deploy-endpoint.ts';
+import { type CallTarget, createDeployer, type DeployableArtifact } from '../../dev/deployer.ts';
+import { decodePacket, type Packet } from '../../dev/relay/packet.ts';
 
 /**
  * LayerZero as it is on a real network, on a local chain: the published endpoint, SendUln302, ReceiveUln302, DVN contracts with their fee library

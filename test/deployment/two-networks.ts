@@ -4,11 +4,15 @@ import { join } from 'node:path';
 
 import { JsonRpcProvider, Network as EthersNetwork, toQuantity, Wallet } from 'ethers';
 
-import { startAnvil } from '../../../dev/anvil.ts';
-import { ENDPOINT_IDS } from '../../../dev/deploy-endpoint.ts';
-import { anyFreePort } from '../../../dev/ports.ts';
-import { type ChainTarget, type DeploymentConfiguration, parseDeployment } from '../configuration.ts';
-import { connectNetwork, type Network } from '../network.ts';
+import { startAnvil } from '../../dev/anvil.ts';
+import { ENDPOINT_IDS } from '../../dev/deploy-endpoint.ts';
+import { anyFreePort } from '../../dev/ports.ts';
+import {
+  type ChainTarget,
+  type DeploymentConfiguration,
+  parseDeployment,
+} from '../../deploy/contracts/configuration.ts';
+import { connectNetwork, type Network } from '../../deploy/contracts/network.ts';
 import { deployVerifierNetwork, type VerifierNetwork } from './verifier-network.ts';
 
 /** Two local chains with LayerZero on them as on real networks, and accounts for every role. */
