@@ -1,8 +1,10 @@
 import type { Stepper } from './differential.ts';
-import { type Action, type Model, PHASE, type Side, STATE } from './model-types.ts';
+import { boundaryPlans } from './boundaries.ts';
+import { eventsOf } from './events.ts';
+import type { Action, Model, Side } from './model-types.ts';
 import type { Dice } from './random.ts';
 
-/** Random actions, and what came of them. */
+/** Random actions. */
 
 /** Messages of one run; beyond, none is sent. */
 const MAX_MESSAGES = 40;
@@ -19,6 +21,8 @@ const RARE = [
   'late vote',
 ];
 const RARE_SHARE = 0.2;
+/** Share of the moves of a clock that go on to try what changes at that second. */
+const BOUNDARY_SHARE = 0.6;
 const RARE_TRIES = 40;
 /** Share of the actions that are taken though they will be refused. */
 const REFUSED_SHARE = 0.12;
@@ -69,11 +73,23 @@ export function temperOf(dice: Dice): Pick<Chooser, 'haste' | 'patience' | 'sile
   };
 }
 
-/** The next action. Mostly one that the model allows, at times any. */
-export function choose(model: Model, chooser: Chooser): Action {
+/**
+ * The next actions. Mostly one that the model allows, at times any; or a few that try a boundary to the second, which chance would seldom meet.
+ */
+export function choose(model: Model, chooser: Chooser): Action[] {
+  const { dice } = chooser;
+  const isTime = countPaidIn(model) >= chooser.patience && dice.chance(chooser.haste);
+  if (!isTime) return [chooseOne(model, chooser)];
+  const plans = dice.chance(BOUNDARY_SHARE) ? boundaryPlans(model, dice) : [];
+  return plans.length === 0 ? [moveClock(model, dice)] : dice.pick(plans);
+}
+
+function countPaidIn({ settlements }: Model): number {
+  return settlements.reduce((sum, { home, remote }) => sum + count(home.deposited | remote.deposited), 0);
+}
+
+function chooseOne(model: Model, chooser: Chooser): Action {
   const { dice, rules } = chooser;
-  const paidIn = model.settlements.reduce((sum, { home, remote }) => sum + count(home.deposited | remote.deposited), 0);
-  if (paidIn >= chooser.patience && dice.chance(chooser.haste)) return moveClock(model, dice);
   if (dice.chance(RARE_SHARE)) {
     for (let attempt = 0; attempt < RARE_TRIES; attempt += 1) {
       const action = propose(model, chooser);
@@ -166,41 +182,4 @@ function moveClock(model: Model, dice: Dice): Action {
 function splitKey(key: string): readonly [token: string, wallet: string] {
   const at = key.lastIndexOf(' ');
   return [key.slice(0, at), key.slice(at + 1)];
-}
-
-/** Names of what the action has brought about; each has to happen in a run that shows anything. */
-export function eventsOf(before: Model, action: Action, refused: string | undefined, after: Model): string[] {
-  if (refused !== undefined) return [`refused: ${refused}`];
-  const happened: string[] = [];
-  for (const [index, now] of after.settlements.entries()) {
-    const was = before.settlements[index];
-    if (was === undefined) continue;
-    if (was.home.state !== now.home.state) {
-      const [name] = Object.entries(STATE).find(([, state]) => state === now.home.state) ?? ['?'];
-      happened.push(name);
-    }
-    if (was.remote.phase === now.remote.phase) continue;
-    const isBack = now.remote.phase === PHASE.givenBack;
-    if (now.remote.phase === PHASE.paid) happened.push(action.do === 'releasePay' ? 'released, paid' : 'paid there');
-    else if (isBack && action.do === 'releaseRefund') happened.push('released, handed back');
-    else if (isBack && action.do === 'refund') happened.push('unilateral refund');
-    else if (isBack) happened.push(was.remote.phase === PHASE.none ? 'tombstone' : 'rolled back there');
-    else if (now.remote.phase === PHASE.prepared) happened.push('prepared');
-  }
-  if (action.do === 'deliver') happened.push(...deliveryEvents(before, action.message, after));
-  if (action.do === 'refund') happened.push('refund');
-  if (action.do === 'withdraw') happened.push('withdrawal');
-  const owed = (model: Model): bigint => Object.values(model.credits).reduce((sum, amount) => sum + amount, 0n);
-  if (owed(after) > owed(before)) happened.push('credit');
-  return happened;
-}
-
-function deliveryEvents(before: Model, index: number, after: Model): string[] {
-  const message = before.messages[index];
-  const settlement = message?.settlement ?? 0;
-  const [was, now] = [before.settlements[settlement], after.settlements[settlement]];
-  const hadEffect = JSON.stringify([was?.home, was?.remote]) !== JSON.stringify([now?.home, now?.remote]);
-  if (hadEffect || message === undefined || was === undefined) return [];
-  const isLate = before.clock.home >= was.terms.deadline + was.terms.grace;
-  return message.kind === 'PREPARED' && isLate ? ['late vote'] : [`${message.kind} without effect`];
 }

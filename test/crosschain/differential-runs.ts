@@ -1,5 +1,6 @@
-import { choose, eventsOf, temperOf } from './actions.ts';
+import { choose, temperOf } from './actions.ts';
 import { createDifferential, type Run, type Stepper } from './differential.ts';
+import { eventsOf } from './events.ts';
 import { createDice, type Dice } from './random.ts';
 import { createSteps } from './steps.ts';
 import type { Wire } from './wire.ts';
@@ -10,6 +11,8 @@ const SETTLEMENTS = 3;
 const SHAPES: readonly Shape[] = ['cross', 'cross', 'wide', 'wide', 'remote', 'home'];
 /** Seconds between the deadlines of a run. */
 const DEADLINE_STEP = 60;
+/** Actions between two questions about everything that could be done. */
+const PROBE_EVERY = 8;
 /** Actions that a failure shows. */
 const SHOWN = 15;
 
@@ -49,11 +52,14 @@ export async function driveRun(options: RunOptions, notice: (events: readonly st
   const run = await beginRun(options, dice);
   const done: string[] = [];
   try {
-    for (let count = 0; count < actions; count += 1) {
-      const before = run.model();
-      const action = choose(before, { dice, rules, ...temper, tokens: run.tokens, walletsOf: run.walletsOf });
-      done.push(JSON.stringify(action));
-      notice(eventsOf(before, action, await run.take(action), run.model()));
+    while (done.length < actions) {
+      const chooser = { dice, rules, ...temper, tokens: run.tokens, walletsOf: run.walletsOf };
+      for (const action of choose(run.model(), chooser)) {
+        const before = run.model();
+        done.push(JSON.stringify(action));
+        notice(eventsOf(before, action, await run.take(action), run.model()));
+        if (done.length % PROBE_EVERY === 0) notice([`asked ${await run.probe()}`]);
+      }
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

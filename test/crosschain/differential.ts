@@ -5,6 +5,7 @@ import type { Packet } from '../../dev/relay/packet.ts';
 import { interfaces, type TestChain } from './chain.ts';
 import { step } from './model.ts';
 import { type Action, beginModel, type Model, type ModelTerms, type Side } from './model-types.ts';
+import { menuOf } from './menu.ts';
 import { createSteps, readHome, readRemote, releaseCall, type Step } from './steps.ts';
 import type { Wire } from './wire.ts';
 import { GRACE, RELEASE_DELAY, type Terms, type World } from './world.ts';
@@ -13,8 +14,6 @@ import { GRACE, RELEASE_DELAY, type Terms, type World } from './world.ts';
 
 /** PUSH1 0 PUSH1 0 REVERT: a token that refuses every call. */
 const REFUSES_EVERYTHING = '0x60006000fd';
-/** Enough for a transaction to be taken, not enough for any delivery. */
-const STARVING_GAS = 50_000;
 const SIDES: readonly Side[] = ['home', 'remote'];
 const TOKENS = ['KBOND', 'TUSDC'] as const;
 
@@ -26,6 +25,10 @@ interface Token {
 }
 
 export type Stepper = typeof step;
+
+/** Whether an action is sent, or the contracts are only asked what they would say. */
+type How = 'send' | 'ask';
+const METHOD = { send: 'refusal', ask: 'wouldRefuse' } as const;
 
 /** Everything about a run that can be seen from outside, in one shape for both. */
 type Picture = Record<'clock' | 'settlements' | 'waiting' | 'balances' | 'credits', unknown>;
@@ -42,12 +45,14 @@ export interface Run {
   readonly walletsOf: (token: string) => readonly string[];
   /** @throws Error that says where contracts and model differ. Resolves to the error that both gave. */
   take(action: Action): Promise<string | undefined>;
+  /** Asks contracts and model about everything that could be done now, and does nothing. @throws Error as `take`. Resolves to how much that was. */
+  probe(): Promise<number>;
   end(): Promise<void>;
 }
 
 /** @param rules The model's own, or broken ones that have to be noticed. */
 export function createDifferential(world: World, wire: Wire, rules: Stepper = step): Differential {
-  const take = createSteps(world);
+  const steps = { send: createSteps(world), ask: createSteps(world, 'wouldRefuse') };
   const { stranger } = world.people;
   const escrowOf = (side: Side): string => (side === 'home' ? world.coordinator : world.gateway).escrow;
 
@@ -113,6 +118,8 @@ export function createDifferential(world: World, wire: Wire, rules: Stepper = st
       }
 
       const [before, owed] = [await balances(), await credits()];
+      // Earlier runs have left some.
+      model = { ...model, credits: owed };
 
       async function observe(): Promise<Picture> {
         const [now, owned, credited, records, packets] = await Promise.all([
@@ -134,7 +141,7 @@ export function createDifferential(world: World, wire: Wire, rules: Stepper = st
           settlements: records,
           waiting: await Promise.all(packets.slice(first).map((packet) => wire.isWaiting(packet))),
           balances: since(before, owned),
-          credits: since(owed, credited),
+          credits: credited,
         };
       }
 
@@ -145,18 +152,18 @@ export function createDifferential(world: World, wire: Wire, rules: Stepper = st
         return packet;
       }
 
-      async function withdraw(name: string, wallet: string): Promise<string | undefined> {
+      async function withdraw(name: string, wallet: string, how: How): Promise<string | undefined> {
         const { side, address } = tokenOf(name);
         const data = interfaces.escrow.encodeFunctionData('withdraw', [address, 0, ZeroHash, wallet]);
-        return world[side].refusal({ from: stranger, to: escrowOf(side), data });
+        return world[side][METHOD[how]]({ from: stranger, to: escrowOf(side), data });
       }
 
-      async function perform(action: Action): Promise<string | undefined> {
+      async function perform(action: Action, how: How): Promise<string | undefined> {
         if (action.do === 'clock') {
           await world[action.side].setClock(action.to);
           return undefined;
         }
-        if (action.do === 'withdraw') return withdraw(action.token, action.wallet);
+        if (action.do === 'withdraw') return withdraw(action.token, action.wallet, how);
         if ('token' in action) {
           const { side, address, code } = tokenOf(action.token);
           const wanted = action.do === 'freeze' ? REFUSES_EVERYTHING : code;
@@ -165,16 +172,16 @@ export function createDifferential(world: World, wire: Wire, rules: Stepper = st
         }
         if (!('on' in action)) {
           const packet = await packetOf(action.message);
-          return action.do === 'starve' ? wire.deliver(packet, STARVING_GAS) : wire.deliver(packet);
+          return wire.deliver(packet, { starved: action.do === 'starve', dry: how === 'ask' });
         }
         const terms = settlements[action.on];
         if (terms === undefined) throw new Error(`there is no settlement ${action.on}`);
         if (action.do === 'releasePay' || action.do === 'releaseRefund') {
           const chain = world[action.side];
           const outcome = action.do === 'releasePay' ? 'pay' : 'refund';
-          return chain.refusal({ from: stranger, ...(await releaseCall(world, terms, chain, outcome)) });
+          return chain[METHOD[how]]({ from: stranger, ...(await releaseCall(world, terms, chain, outcome)) });
         }
-        return take(terms, stepOf(action));
+        return steps[how](terms, stepOf(action));
       }
 
       return {
@@ -183,7 +190,7 @@ export function createDifferential(world: World, wire: Wire, rules: Stepper = st
         walletsOf,
         async take(action) {
           const expected = rules(model, action);
-          const refused = await perform(action);
+          const refused = await perform(action, 'send');
           if (refused !== expected.refused) {
             throw new Error(`the contracts say ${refused ?? 'yes'}, the model says ${expected.refused ?? 'yes'}`);
           }
@@ -191,8 +198,19 @@ export function createDifferential(world: World, wire: Wire, rules: Stepper = st
           differ(await observe(), pictureOf(model, before, owed));
           return refused;
         },
+        async probe() {
+          const actions = menuOf(model, walletsOf);
+          const answers = await Promise.all(actions.map((action) => perform(action, 'ask')));
+          for (const [index, action] of actions.entries()) {
+            const [actual, expected] = [answers[index], rules(model, action).refused];
+            if (actual === expected) continue;
+            const what = JSON.stringify(action);
+            throw new Error(`${what}: the contracts would say ${actual ?? 'yes'}, the model says ${expected ?? 'yes'}`);
+          }
+          return actions.length;
+        },
         async end() {
-          for (const token of model.frozen) await perform({ do: 'thaw', token });
+          for (const token of model.frozen) await perform({ do: 'thaw', token }, 'send');
         },
       };
     },

@@ -74,3 +74,7 @@ export function beginModel(clock: Record<Side, number>, terms: readonly ModelTer
 
 export const bitsOf = ({ terms }: ModelSettlement, side: Side): number =>
   terms.legs.reduce((bits, leg, index) => (leg.side === side ? bits | (1 << index) : bits), 0);
+/** How many other chains have legs: each has to vote. */
+export const elsewhere = (s: ModelSettlement): number => (bitsOf(s, 'remote') === 0 ? 0 : 1);
+export const isComplete = (s: ModelSettlement): boolean => s.home.deposited === bitsOf(s, 'home');
+export const isUnanimous = (s: ModelSettlement): boolean => s.home.prepared === elsewhere(s);

@@ -1,11 +1,8 @@
 import { move, need, NO_REASON, payOut, REFUSED, withdraw } from './model-money.ts';
+import { bitsOf, elsewhere, isComplete, isUnanimous, PHASE, STATE } from './model-types.ts';
 import type { Action, MessageKind, Model, ModelLeg, ModelSettlement, Side } from './model-types.ts';
-import { bitsOf, PHASE, STATE } from './model-types.ts';
 
-/**
- * The state machine of settlements across two chains, written down once more from the design and not from the contracts: what each action needs, in
- * the order in which it is asked; by which error it is refused; and what it does to states, money and messages.
- */
+/** Settlements across two chains once more, from the design and not from the contracts: what each action needs, in the order asked, and does. */
 
 /** Pure: the model before stays as it was. `refused` names the error; nothing has changed then. */
 export function step(before: Model, action: Action): { after: Model; refused?: string } {
@@ -19,20 +16,13 @@ export function step(before: Model, action: Action): { after: Model; refused?: s
   }
 }
 
-const elsewhere = (s: ModelSettlement): number => (bitsOf(s, 'remote') === 0 ? 0 : 1);
-const isComplete = (s: ModelSettlement): boolean => s.home.deposited === bitsOf(s, 'home');
-const isUnanimous = (s: ModelSettlement): boolean => s.home.prepared === elsewhere(s);
-
 function act(m: Model, a: Action): void {
   if (a.do === 'clock') m.clock[a.side] = Math.max(m.clock[a.side], a.to);
   else if (a.do === 'withdraw') withdraw(m, a.token, a.wallet);
   else if ('token' in a)
-    m.frozen = [...m.frozen.filter((token) => token !== a.token), ...(a.do === 'freeze' ? [a.token] : [])];
+    m.frozen = m.frozen.filter((token) => token !== a.token).concat(a.do === 'freeze' ? [a.token] : []);
   else if ('on' in a) actOn(m, m.settlements[a.on] as ModelSettlement, a);
-  else {
-    need(a.do === 'deliver', NO_REASON);
-    deliver(m, a.message);
-  }
+  else deliver(m, a.message, a.do === 'starve');
 }
 
 function actOn(m: Model, s: ModelSettlement, a: Extract<Action, { on: number }>): void {
@@ -57,21 +47,19 @@ function actOn(m: Model, s: ModelSettlement, a: Extract<Action, { on: number }>)
 }
 
 function isDue(m: Model, s: ModelSettlement): boolean {
-  const mayStillExecute = s.home.state === STATE.awaiting && isComplete(s);
-  return m.clock.home >= s.terms.deadline + (mayStillExecute ? s.terms.grace : 0);
+  return m.clock.home >= s.terms.deadline + (s.home.state === STATE.awaiting && isComplete(s) ? s.terms.grace : 0);
 }
 
 function messageOf(s: ModelSettlement, send: 'sendOpen' | 'sendDecision' | 'sendVote'): MessageKind {
-  const { state } = s.home;
   if (send === 'sendVote') {
     need(s.remote.phase === PHASE.prepared || s.remote.phase === PHASE.paid, 'NothingToVote');
     return s.remote.phase === PHASE.prepared ? 'PREPARED' : 'EXECUTED';
   }
-  if (send === 'sendOpen') need(state === STATE.awaiting, 'NothingToSend');
+  if (send === 'sendOpen') need(s.home.state === STATE.awaiting, 'NothingToSend');
   need(elsewhere(s) > 0, 'ChainNotInSettlement');
   if (send === 'sendOpen') return 'OPEN';
-  need(state >= STATE.executing, 'NothingToSend');
-  return state <= STATE.finalized ? 'EXECUTE' : 'ROLLBACK';
+  need(s.home.state >= STATE.executing, 'NothingToSend');
+  return s.home.state <= STATE.finalized ? 'EXECUTE' : 'ROLLBACK';
 }
 
 function needTermsThere({ remote }: ModelSettlement): void {
@@ -125,7 +113,7 @@ function refund(m: Model, s: ModelSettlement, side: Side): void {
   }
   const bits = s[side].deposited & ~s[side].refunded;
   need(bits !== 0, 'NothingToRefund');
-  s[side].refunded |= bits;
+  s[side].refunded = s[side].deposited;
   payOut(m, s, side, bits, 'payer');
 }
 
@@ -139,18 +127,19 @@ function release(m: Model, s: ModelSettlement, side: Side, pays: boolean): void 
 }
 
 /** A message that has no effect any more is taken all the same; one that was taken is refused for ever after. */
-function deliver(m: Model, index: number): void {
+function deliver(m: Model, index: number, isStarved: boolean): void {
+  need(!isStarved, NO_REASON);
   const message = m.messages[index] as Model['messages'][number];
   need(!message.delivered, 'LZ_PayloadHashNotFound');
   message.delivered = true;
   const s = m.settlements[message.settlement] as ModelSettlement;
-  const { terms, home, remote } = s;
+  const { home, remote } = s;
   if (message.kind === 'OPEN' && remote.phase === PHASE.none)
     Object.assign(remote, { phase: PHASE.open, knowsTerms: true });
   if (message.kind === 'EXECUTE' && remote.phase === PHASE.prepared) remote.phase = PHASE.decided;
   if (message.kind === 'ROLLBACK' && remote.phase <= PHASE.prepared) remote.phase = PHASE.givenBack;
-  const isInTime = m.clock.home < terms.deadline + terms.grace;
-  if (message.kind === 'PREPARED' && home.state === STATE.awaiting && isInTime) {
+  const counts = home.state === STATE.awaiting && m.clock.home < s.terms.deadline + s.terms.grace;
+  if (message.kind === 'PREPARED' && counts) {
     home.prepared = 1;
     if (isComplete(s)) Object.assign(home, { state: STATE.executing, paid: bitsOf(s, 'home') === 0 });
   }

@@ -27,16 +27,17 @@ export type Step =
 /** Resolves to the name of the error that refused the step; undefined when it was accepted. */
 export type TakeStep = (terms: Terms, step: Step) => Promise<string | undefined>;
 
-export function createSteps(world: World): TakeStep {
+/** @param mode Whether steps are sent, or only asked about. */
+export function createSteps(world: World, mode: 'refusal' | 'wouldRefuse' = 'refusal'): TakeStep {
   const { home, remote, coordinator, gateway, people } = world;
   const { engine, oracle, relayer, stranger } = people;
   type Refusal = Promise<string | undefined>;
   const toCoordinator = (from: string, name: string, values: readonly unknown[], value = 0n): Refusal => {
     const data = interfaces.coordinator.encodeFunctionData(name, values);
-    return home.refusal({ from, to: coordinator.coordinator, data, value });
+    return home[mode]({ from, to: coordinator.coordinator, data, value });
   };
   const toEscrow = (chain: TestChain, escrow: string, name: string, values: readonly unknown[]): Refusal =>
-    chain.refusal({ from: stranger, to: escrow, data: interfaces.escrow.encodeFunctionData(name, values) });
+    chain[mode]({ from: stranger, to: escrow, data: interfaces.escrow.encodeFunctionData(name, values) });
 
   async function deposit(terms: Terms, index: number): Promise<string | undefined> {
     const leg = terms.legs[index];
@@ -44,13 +45,13 @@ export function createSteps(world: World): TakeStep {
     if (leg === undefined || payer === undefined) throw new Error(`there is no leg ${index}`);
     const termsHash = hashTerms(world, terms);
     const data = interfaces.escrow.encodeFunctionData('depositLeg', [terms, index, payer, payee, termsHash]);
-    return world.chainOf(leg).refusal({ from: payer.wallet, to: leg.escrow, data });
+    return world.chainOf(leg)[mode]({ from: payer.wallet, to: leg.escrow, data });
   }
 
   async function attestAll(terms: Terms): Promise<string | undefined> {
     const batch = terms.partyHashes.map((party) => [terms.settlementId, party, 1, hashOfText('reference')]);
     const data = interfaces.registry.encodeFunctionData('attestBatch', [batch]);
-    return home.refusal({ from: oracle, to: coordinator.registry, data });
+    return home[mode]({ from: oracle, to: coordinator.registry, data });
   }
 
   return async (terms, step) => {
@@ -72,7 +73,7 @@ export function createSteps(world: World): TakeStep {
       case 'sendDecision':
         return toCoordinator(relayer, 'sendDecision', [id, REMOTE_CHAIN], MESSAGE_VALUE);
       case 'sendVote':
-        return remote.refusal({
+        return remote[mode]({
           from: relayer,
           to: gateway.gateway,
           data: interfaces.gateway.encodeFunctionData('sendVote', [id]),

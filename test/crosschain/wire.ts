@@ -1,4 +1,4 @@
-import { AbiCoder, id, Interface, ZeroHash } from 'ethers';
+import { AbiCoder, getBytes, id, Interface, ZeroHash } from 'ethers';
 
 import { layerZeroEndpointV2Abi } from '../../contracts/generated/abi.ts';
 import { decodePacket, type Packet } from '../../dev/relay/packet.ts';
@@ -8,8 +8,11 @@ import type { World } from './world.ts';
 export interface Wire {
   /** Every message sent so far, in the order in which this found them. Each is verified at once, unless a relay does that; delivering is up to the test. */
   collect(): Promise<readonly Packet[]>;
-  /** The error that refused it; undefined when it was accepted. */
-  deliver(packet: Packet, gas?: number): Promise<string | undefined>;
+  /** The error that refused it; undefined when it was accepted. `starved`: with too little gas. `dry`: only asked, not sent. */
+  deliver(
+    packet: Packet,
+    options?: { readonly starved?: boolean; readonly dry?: boolean },
+  ): Promise<string | undefined>;
   /** Whether the receiving endpoint still keeps it. */
   isWaiting(packet: Packet): Promise<boolean>;
 }
@@ -67,13 +70,20 @@ export function createWire(world: World, verifies = true): Wire {
       const data = endpointInterface.encodeFunctionData('inboundPayloadHash', path);
       return (await chain.reader.call({ to: relayChain.endpoint, data })) !== ZeroHash;
     },
-    async deliver(packet, gas) {
+    async deliver(packet, { starved = false, dry = false } = {}) {
       const { chain, relayChain } = destinationOf(packet);
       const origin = { srcEid: packet.sourceEndpointId, sender: packet.sender, nonce: packet.nonce };
       const values = [origin, packet.receiver, packet.guid, packet.message, '0x'];
       const data = endpointInterface.encodeFunctionData('lzReceive', values);
       const call = { from: stranger, to: relayChain.endpoint, data };
-      return chain.refusal(gas === undefined ? call : { ...call, gas });
+      return chain[dry ? 'wouldRefuse' : 'refusal'](starved ? { ...call, gas: floorGas(data) } : call);
     },
   };
+}
+
+/** The least that a node takes for a transaction with this data (EIP-7623): some thousand are left for the call, too few for any delivery. */
+function floorGas(data: string): number {
+  const bytes = getBytes(data);
+  const tokens = bytes.reduce((sum, byte) => sum + (byte === 0 ? 1 : 4), 0);
+  return 21_000 + 10 * tokens;
 }
