@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { AbiCoder, id as hashOfText, keccak256, Wallet, ZeroAddress, ZeroHash } from 'ethers';
 
+import { whileMining } from '../../chain/testing/local-node.ts';
 import {
   connectChains,
   deployEndpoint,
@@ -138,7 +139,17 @@ export async function createWorld(persistent = false): Promise<World> {
   const [deployerHere, deployerThere] = [home, remote].map(({ provider }) =>
     keyOf('configurator').connect(provider),
   ) as [Wallet, Wallet];
-  const deployments = await deploy(deployerHere, deployerThere, people);
+  const mine = async (): Promise<void> => {
+    await Promise.all([home, remote].map(({ provider }) => provider.send('evm_mine', [])));
+  };
+  // Whoever waits for an inclusion looks again when a block comes; with a block per transaction, the one that it missed was the last.
+  const deployments = await whileMining(mine, () => deploy(deployerHere, deployerThere, people)).catch(
+    async (error: unknown) => {
+      // Nobody else knows of these processes yet.
+      await Promise.all([home.close(), remote.close()]);
+      throw error;
+    },
+  );
   const { coordinator, gateway, tokensHere, tokensThere } = deployments;
   await handOver(home, people, [coordinator.coordinator, coordinator.registry]);
   await handOver(remote, people, [gateway.gateway]);
