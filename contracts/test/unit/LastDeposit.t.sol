@@ -5,7 +5,7 @@ import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
 import { MAX_FEES, MAX_LEGS, MAX_PARTIES } from "../../src/types/Limits.sol";
-import { CreateParams, Fee, Leg, SettlementState, TokenStandard } from "../../src/types/SettlementTypes.sol";
+import { CreateParams, Fee, Leg, Opening, SettlementState, TokenStandard } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
 import { SlowPullToken, TestNft } from "../mocks/WeirdTokens.sol";
 
@@ -134,21 +134,44 @@ contract LastDepositTest is KeystoneTest {
         assertEq(token.balanceOf(buyer.wallet), success ? 0 : CASH_AMOUNT);
     }
 
-    /// @dev Both parties estimate before either has paid in, and both transactions land in one block.
-    function testFuzz_TwoDepositsEstimatedAsFirst_BothPassOrTheFirstIsRefused(uint256 gasLimit) external {
+    /// @dev Both parties estimate before either has paid in, and both transactions land in one block: the least gas that a deposit needs as
+    /// the first one is enough for it as the last one. Each estimates its own call; how many legs precede it costs it a few gas.
+    function test_TheLeastGasOfAFirstDeposit_IsEnoughForTheLast() external {
+        CreateParams memory terms = dvp(1);
+        open(terms);
+        fund(terms, 0);
+        fund(terms, 1);
+        uint256 start = vm.snapshotState();
+        for (uint256 last; last < 2; ++last) {
+            uint256 enough = 2_000_000;
+            uint256 tooLittle = 100_000;
+            while (enough - tooLittle > 1) {
+                uint256 limit = (enough + tooLittle) / 2;
+                if (depositWithin(limit, terms, last)) enough = limit;
+                else tooLittle = limit;
+                vm.revertToState(start);
+            }
+            assertTrue(depositWithin(2_000_000, terms, 1 - last));
+            assertTrue(depositWithin(enough, terms, last));
+            assertSwapped(terms);
+            vm.revertToState(start);
+        }
+    }
+
+    function testFuzz_TwoDepositsEstimatedAsFirst_BothPassOrTheFirstIsRefused(uint256 gasLimit, bool buyerIsLast)
+        external
+    {
         CreateParams memory terms = dvp(1);
         open(terms);
         fund(terms, 0);
         fund(terms, 1);
         gasLimit = bound(gasLimit, 100_000, 2_000_000);
-        bytes memory first = abi.encodeCall(escrow.depositLeg, (terms, 0, seller, buyer, coordinator.hashTerms(terms)));
-        bytes memory last = abi.encodeCall(escrow.depositLeg, (terms, 1, buyer, seller, coordinator.hashTerms(terms)));
-        vm.prank(seller.wallet);
-        (bool firstPassed,) = address(escrow).call{ gas: gasLimit }(first);
-        vm.assume(firstPassed);
-        vm.prank(buyer.wallet);
-        (bool lastPassed,) = address(escrow).call{ gas: gasLimit }(last);
-        assertTrue(lastPassed);
+        uint256 last = buyerIsLast ? 1 : 0;
+        uint256 start = vm.snapshotState();
+        vm.assume(depositWithin(gasLimit, terms, last));
+        vm.revertToState(start);
+        assertTrue(depositWithin(2_000_000, terms, 1 - last));
+        assertTrue(depositWithin(gasLimit, terms, last));
         assertSwapped(terms);
     }
 
@@ -226,6 +249,13 @@ contract LastDepositTest is KeystoneTest {
         emit IKeystoneEscrow.ExecutionFailed(terms.settlementId, "not now");
         pay(terms, 1);
         vm.clearMockedCalls();
+    }
+
+    function depositWithin(uint256 gasLimit, CreateParams memory terms, uint256 leg) private returns (bool success) {
+        (Opening memory payer, Opening memory payee) = leg == 0 ? (seller, buyer) : (buyer, seller);
+        bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, leg, payer, payee, coordinator.hashTerms(terms)));
+        vm.prank(payer.wallet);
+        (success,) = address(escrow).call{ gas: gasLimit }(call);
     }
 
     function assertSwapped(CreateParams memory terms) private view {
