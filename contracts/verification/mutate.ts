@@ -233,7 +233,7 @@ export async function checkMutants(options: MutationOptions = {}): Promise<{ sum
       ...[...judged.values()]
         .filter(({ id }) => !known.has(id))
         .map(({ id, where }) => `judged, but gone: ${id} ${where}`),
-      ...(verdicts.length < Math.min(LEAST, chosen.length)
+      ...(verdicts.length < (complete ? chosen.length : Math.min(LEAST, chosen.length))
         ? [`only ${verdicts.length} of ${chosen.length} mutants within the time limit`]
         : []),
     ];

@@ -1,8 +1,9 @@
 import { type Action, bitsOf, type Model, type ModelSettlement, PHASE, type Side, STATE } from './model-types.ts';
 import type { Dice } from './random.ts';
 
-/** Chance meets this one least: it needs a chain that is prepared and a settlement that has not timed out. */
-const VOTE_WEIGHT = 6;
+/** Chance meets these least: one needs a chain that is prepared and a settlement that has not timed out, the other a chain that is half paid in. */
+const VOTE_WEIGHT = 12;
+const REFUND_WEIGHT = 6;
 
 /** To the second: a chain's clock a second before, at, or a second after a moment, and then what that moment decides. */
 export function boundaryPlans(model: Model, dice: Dice): Action[][] {
@@ -29,6 +30,11 @@ function plansOf(model: Model, settlement: ModelSettlement, on: number, offset: 
     ]);
     for (let weight = 0; weight < VOTE_WEIGHT; weight += 1) plans.push(...vote);
     at('remote', deadline, { do: 'refund', on, side: 'remote' });
+  }
+  if (remote.phase === PHASE.open && remote.deposited !== 0) {
+    for (let weight = 0; weight < REFUND_WEIGHT; weight += 1) {
+      at('remote', deadline, { do: 'refund', on, side: 'remote' });
+    }
   }
   if (home.state <= STATE.awaiting) at('home', deadline + (isComplete ? grace : 0), { do: 'timeout', on });
   if (home.state === STATE.checking) at('home', deadline, { do: 'attest', on }, { do: 'advance', on });

@@ -56,7 +56,7 @@ async function main(): Promise<number> {
       [REPORT_FILE]: report,
       [PROCESS_FILE]: processes,
     });
-    if (code === undefined) say(`ended after ${LIMIT_MS / 60_000} minutes`);
+    if (typeof code === 'string') say(code);
     return showResults(results, report);
   } finally {
     await endLeftovers(processes);
@@ -64,12 +64,12 @@ async function main(): Promise<number> {
   }
 }
 
-/** Resolves to the exit code; undefined when the time limit or a signal ended it. */
+/** Resolves to the exit code, or to what ended it before its time. */
 async function runJest(
   names: readonly string[],
   results: string,
   environment: Readonly<Record<string, string>>,
-): Promise<number | undefined> {
+): Promise<number | string> {
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', JEST];
   const config = join(ROOT, 'test', 'crosschain', 'jest.config.mjs');
   const options = ['-c', config, '--json', `--outputFile=${results}`, '--verbose', ...names];
@@ -79,16 +79,18 @@ async function runJest(
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, ...environment },
   });
-  const stop = (): void => {
+  let reason: string | undefined;
+  const stop = (because: string): void => {
+    reason ??= because;
     child.kill('SIGTERM');
     setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS).unref();
   };
-  const timer = setTimeout(stop, LIMIT_MS);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const timer = setTimeout(() => stop(`ended after ${LIMIT_MS / 60_000} minutes`), LIMIT_MS);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop(`ended by ${signal}`));
   try {
-    return await new Promise<number | undefined>((resolve, reject) => {
+    return await new Promise<number | string>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => resolve(code ?? undefined));
+      child.once('exit', (code, signal) => resolve(reason ?? code ?? `ended by ${signal}`));
     });
   } finally {
     clearTimeout(timer);
