@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,6 +18,7 @@ import { type AnalysedSources, analyseSources, type Bytecode, compileWith, needs
  *   node contracts/verification/mutate.ts                 a sample, chosen by the sources' hash: other sources, other mutants
  *   node contracts/verification/mutate.ts --all           every mutant (about an hour on two cores)
  *   node contracts/verification/mutate.ts --file Gateway  every mutant of the files whose name contains this
+ *   node contracts/verification/mutate.ts --id 0c255cada988 --id 6e7a788d44b3      these, as they were printed
  *
  * forge needs half a minute for a changed source, because every test that imports it is compiled again. So the contract alone is compiled here,
  * and its bytecode replaced in forge's artifacts, from which tests deploy it (`dynamic_test_linking`).
@@ -35,6 +36,9 @@ const ALL_LIMIT_MS = 3 * 60 * 60_000;
 const BUILD_LIMIT_MS = 5 * 60_000;
 /** A mutant whose tests run longer loops for ever, which is noticed. */
 const TEST_LIMIT_MS = 60_000;
+
+/** INVALID (EIP-141): a constructor that never succeeds. */
+const INVALID = 'fe';
 
 /** Contracts that tests deploy, by the source that defines each. */
 const CONTRACTS: ReadonlyMap<string, string> = new Map([
@@ -93,21 +97,23 @@ function firstFailure(outcome: Outcome): string | undefined {
   return results.find(([, { status }]) => status === 'Failure')?.[0];
 }
 
-/** Copies of a compiled project, one for each worker, in which artifacts can be replaced. */
-async function openWorkshops(directory: string, ring: Ring): Promise<string[]> {
-  const first = await layOutProject(join(directory, `${ring}-0`), RINGS[ring]);
-  const failure = firstFailure(await forgeTest(first, BUILD_LIMIT_MS));
-  // Against failing tests every mutant would look noticed.
-  if (failure !== undefined) throw new Error(`${failure} fails without any mutant`);
-  const workshops = [first];
-  for (let index = 1; index < WORKERS; index += 1) {
-    const contracts = await layOutProject(join(directory, `${ring}-${index}`), RINGS[ring]);
-    for (const name of ['out', 'cache']) {
-      await cp(join(first, name), join(contracts, name), { recursive: true, preserveTimestamps: true });
-    }
-    workshops.push(contracts);
-  }
-  return workshops;
+/**
+ * Compiled projects, one for each worker, in which artifacts can be replaced. Each is compiled where it stands: in a copy forge would compile
+ * again what it finds under another path, and judge the first mutant by the right bytecode.
+ */
+function openWorkshops(directory: string, ring: Ring): Promise<string[]> {
+  return Promise.all(
+    Array.from({ length: WORKERS }, async (_, worker) => {
+      const contracts = await layOutProject(join(directory, `${ring}-${worker}`), RINGS[ring]);
+      const failure = firstFailure(await forgeTest(contracts, BUILD_LIMIT_MS));
+      // Against failing tests every mutant would look noticed.
+      if (failure !== undefined) throw new Error(`${failure} fails without any mutant`);
+      // And against tests that do not see the replacement, none.
+      const broken = new Map([['SettlementCoordinator', { bytecode: INVALID, deployedBytecode: INVALID }]]);
+      if ((await testWith(contracts, broken)) === undefined) throw new Error('the tests do not see the mutants');
+      return contracts;
+    }),
+  );
 }
 
 /** Runs the tests with other bytecode, and puts the right one back. */
@@ -198,6 +204,7 @@ function sample(mutants: readonly Mutant[], seed: string, size: number): Mutant[
 export interface MutationOptions {
   readonly all?: boolean;
   readonly file?: string;
+  readonly ids?: readonly string[];
   readonly size?: number;
 }
 
@@ -210,8 +217,10 @@ export async function checkMutants(options: MutationOptions = {}): Promise<{ sum
   const analysed = analyseSources();
   const { mutants, seed } = allMutants(analysed);
   const judged = new Map((JSON.parse(readFileSync(SURVIVORS, 'utf8')) as Judgement[]).map((each) => [each.id, each]));
-  const complete = options.all === true || options.file !== undefined;
-  const wanted = mutants.filter(({ file }) => file.includes(options.file ?? ''));
+  const complete = options.all === true || options.file !== undefined || options.ids !== undefined;
+  const wanted = mutants.filter(
+    ({ file, id }) => file.includes(options.file ?? '') && (options.ids?.includes(id) ?? true),
+  );
   const chosen = complete ? wanted : sample(wanted, seed, options.size ?? SAMPLE);
   say(`  ${mutants.length} mutants, ${chosen.length} of them now (sample ${seed}); compiling the tests`);
 
@@ -248,12 +257,18 @@ export async function checkMutants(options: MutationOptions = {}): Promise<{ sum
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { all: { type: 'boolean', default: false }, file: { type: 'string' }, size: { type: 'string' } },
+    options: {
+      all: { type: 'boolean', default: false },
+      file: { type: 'string' },
+      id: { type: 'string', multiple: true },
+      size: { type: 'string' },
+    },
     strict: true,
   });
   const { summary, failures } = await checkMutants({
     all: values.all,
     ...(values.file === undefined ? {} : { file: values.file }),
+    ...(values.id === undefined ? {} : { ids: values.id }),
     ...(values.size === undefined ? {} : { size: Number(values.size) }),
   });
   for (const failure of failures) say(failure);

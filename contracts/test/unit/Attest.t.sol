@@ -179,9 +179,11 @@ contract AttestTest is KeystoneTest {
 
     function test_ASetIsUsableOnlyAfterTheDelay() external {
         IComplianceRegistry.AttesterSet memory set = setOf(stranger);
+        bytes32 setId = registry.attesterSetId(set);
+        vm.expectEmit(address(registry));
+        emit IComplianceRegistry.AttesterSetRegistered(setId, set.attesters, 1, uint64(block.timestamp) + SET_DELAY);
         vm.prank(admin);
-        bytes32 setId = registry.registerAttesterSet(set);
-        assertEq(setId, registry.attesterSetId(set));
+        assertEq(registry.registerAttesterSet(set), setId);
         CreateParams memory terms = dvp(2);
         terms.attesterSet = setId;
         vm.warp(block.timestamp + SET_DELAY - 1);
@@ -200,6 +202,8 @@ contract AttestTest is KeystoneTest {
         attestAll(terms, ComplianceStatus.Pass);
         assertTrue(registry.areAllPartiesCleared(id));
         vm.prank(admin);
+        vm.expectEmit(address(registry));
+        emit IComplianceRegistry.AttesterDisabled(attester);
         registry.disableAttester(attester);
         assertFalse(registry.areAllPartiesCleared(id));
         assertFalse(registry.isCleared(id, party));
@@ -225,7 +229,7 @@ contract AttestTest is KeystoneTest {
     function test_RevertWhen_SetIsUnsound() external {
         IComplianceRegistry.AttesterSet[6] memory unsound;
         unsound[0] = IComplianceRegistry.AttesterSet(new address[](0), 0);
-        unsound[1] = IComplianceRegistry.AttesterSet(new address[](5), 1);
+        unsound[1] = bigSet(5, 1);
         unsound[2] = IComplianceRegistry.AttesterSet(new address[](1), 1);
         unsound[3] = bigSet(2, 3);
         unsound[4] = bigSet(2, 0);

@@ -47,6 +47,21 @@ contract AttestBatchTest is KeystoneTest {
         assertEq(cleared, 4);
     }
 
+    function test_TheLargestBatch_IsTaken() external {
+        Attestation[] memory batch = new Attestation[](MAX_BATCH);
+        for (uint256 i; i < MAX_BATCH; i += 4) {
+            Attestation[] memory passes = passesOf(created(1 + i / 4));
+            for (uint256 j; j < 4; ++j) {
+                batch[i + j] = passes[j];
+            }
+        }
+        vm.prank(attester);
+        registry.attestBatch(batch);
+        for (uint256 i; i < MAX_BATCH; i += 4) {
+            assertTrue(registry.areAllPartiesCleared(idOf(1 + i / 4)));
+        }
+    }
+
     function test_RevertWhen_TheSignatureIsNotOfExactlyThis() external {
         Attestation[] memory batch = passesOf(created(1));
         uint40 issuedAt = uint40(block.timestamp);

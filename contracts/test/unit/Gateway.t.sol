@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import { Vm } from "forge-std/Vm.sol";
 import { IAccessControl } from "@openzeppelin/contracts/access/IAccessControl.sol";
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
 import { Gateway } from "../../src/Gateway.sol";
 import { KeystoneEscrow } from "../../src/KeystoneEscrow.sol";
 import { IGate } from "../../src/interfaces/IGate.sol";
 import { IGateway } from "../../src/interfaces/IGateway.sol";
+import { IMessaging } from "../../src/interfaces/IMessaging.sol";
 import { MessageCodec, MessageKind } from "../../src/messaging/MessageCodec.sol";
-import { CreateParams, RemotePhase, RemoteSettlement, RollbackReason } from "../../src/types/SettlementTypes.sol";
+import {
+    CreateParams,
+    Opening,
+    RemotePhase,
+    RemoteSettlement,
+    RollbackReason
+} from "../../src/types/SettlementTypes.sol";
 import { CrossChainTest } from "../crosschain/CrossChainTest.sol";
 
 /// @title The phases of a settlement on another chain; see gateway.tree. Messages are handed in as the endpoint would.
 contract GatewayTest is CrossChainTest {
+    Vm.Log private announced;
+
     function test_Open_StartsDeposits_Once() external {
         CreateParams memory terms = remoteDvp(1);
         open(terms);
@@ -52,10 +62,18 @@ contract GatewayTest is CrossChainTest {
         fund(terms, 0);
         vm.expectEmit(address(gateway));
         emit IGateway.RemotePrepared(terms.settlementId);
+        vm.expectCall(address(gateway), abi.encodeWithSelector(IGate.beginExecution.selector), 0);
         pay(terms, 0);
         assertEq(phaseOf(terms), RemotePhase.PREPARED);
         assertTrue(remoteEscrow.allLegsDeposited(terms.settlementId));
         assertEq(remoteBond.balanceOf(address(remoteEscrow)), BOND_AMOUNT);
+    }
+
+    function test_APreparedChain_ExecutesNothingByItself() external {
+        CreateParams memory terms = remoteDvp(1);
+        opened(terms);
+        deposit(terms, 0);
+        deposit(terms, 1);
         expectNoExecution(terms, RemotePhase.PREPARED);
     }
 
@@ -67,6 +85,12 @@ contract GatewayTest is CrossChainTest {
         fund(terms, 1);
         vm.expectRevert(abi.encodeWithSelector(IGate.LegAlreadyDeposited.selector, terms.settlementId, 0));
         this.payExternally(terms, 0);
+        CreateParams memory other = remoteDvp(2);
+        opened(other);
+        deposit(other, 1);
+        fund(other, 1);
+        vm.expectRevert(abi.encodeWithSelector(IGate.LegAlreadyDeposited.selector, other.settlementId, 1));
+        this.payExternally(other, 1);
 
         bytes32 stored = coordinator.hashTerms(terms);
         terms.legs[1].amount -= 1;
@@ -163,6 +187,23 @@ contract GatewayTest is CrossChainTest {
         assertEq(remoteCash.balanceOf(remoteBuyer.wallet), CASH_AMOUNT);
     }
 
+    function test_EachPayerTakesItsLegBack_Once() external {
+        CreateParams memory terms = remoteDvp(1);
+        opened(terms);
+        deposit(terms, 0);
+        deposit(terms, 1);
+        receiveThere(MessageCodec.encode(MessageKind.ROLLBACK, terms.settlementId));
+        for (uint256 i; i < 2; ++i) {
+            remoteEscrow.refund(terms, onlyPayerOf(terms, i));
+        }
+        assertEq(gateway.statusOf(terms.settlementId).refundedBits, 3);
+        for (uint256 i; i < 2; ++i) {
+            Opening[] memory openings = onlyPayerOf(terms, i);
+            vm.expectRevert(abi.encodeWithSelector(IGate.NothingToRefund.selector, terms.settlementId));
+            remoteEscrow.refund(terms, openings);
+        }
+    }
+
     function test_ARollbackThatOvertakesOpen_LeavesATombstone() external {
         CreateParams memory terms = remoteDvp(1);
         open(terms);
@@ -214,11 +255,13 @@ contract GatewayTest is CrossChainTest {
         assertEq(
             lastMessage(), MessageCodec.encodePrepared(terms.settlementId, coordinator.hashTerms(terms)), "PREPARED"
         );
+        assertAnnounced(terms, MessageKind.PREPARED);
         receiveThere(MessageCodec.encode(MessageKind.EXECUTE, terms.settlementId));
         executeThere(terms);
         sendVote(terms);
         sendVote(terms);
         assertEq(lastMessage(), MessageCodec.encode(MessageKind.EXECUTED, terms.settlementId), "EXECUTED");
+        assertAnnounced(terms, MessageKind.EXECUTED);
     }
 
     function test_RevertWhen_CallerIsNotTheEscrow() external {
@@ -245,9 +288,16 @@ contract GatewayTest is CrossChainTest {
         expectMiswired(address(0), address(coordinator), 5, sound, REMOTE_CHAIN);
         expectMiswired(address(0), address(0), homeChain, Gateway.Home(address(0), homeChain, HOME_EID), REMOTE_CHAIN);
         expectMiswired(address(0), address(coordinator), homeChain, sound, homeChain);
+        // Nothing else was wrong with those.
+        vm.chainId(REMOTE_CHAIN);
+        Gateway wired = this.deployPair(address(0), address(coordinator), homeChain, sound);
+        vm.chainId(homeChain);
+        assertEq(wired.coordinatorChainId(), homeChain);
+        assertEq(wired.coordinatorEndpointId(), HOME_EID);
+        assertEq(wired.coordinator(), address(coordinator));
+        assertEq(address(wired.escrow().gate()), address(wired));
     }
 
-    /// @param wrongGate Zero: the escrow is deployed for the gateway that is about to be refused.
     function expectMiswired(
         address wrongGate,
         address escrowsCoordinator,
@@ -256,12 +306,21 @@ contract GatewayTest is CrossChainTest {
         uint64 here
     ) private {
         vm.chainId(here);
-        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        IGate gate = IGate(wrongGate == address(0) ? predicted : wrongGate);
-        KeystoneEscrow other = new KeystoneEscrow(gate, escrowsCoordinator, escrowsHome);
-        vm.expectRevert(abi.encodeWithSelector(IGateway.MiswiredGateway.selector, address(other)));
-        new Gateway(other, stations[REMOTE_EID].endpoint, home, admin, pauser);
+        vm.expectPartialRevert(IGateway.MiswiredGateway.selector);
+        this.deployPair(wrongGate, escrowsCoordinator, escrowsHome, home);
         vm.chainId(homeChain);
+    }
+
+    /// @dev A call of its own: a deployment that fails as expected would end the test that does it, which then passes, whatever follows.
+    /// @param wrongGate Zero: the escrow is deployed for the gateway that comes next.
+    function deployPair(address wrongGate, address itsCoordinator, uint64 itsHome, Gateway.Home memory home)
+        external
+        returns (Gateway)
+    {
+        address next = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        IGate gate = IGate(wrongGate == address(0) ? next : wrongGate);
+        KeystoneEscrow its = new KeystoneEscrow(gate, itsCoordinator, itsHome);
+        return new Gateway(its, stations[REMOTE_EID].endpoint, home, admin, pauser);
     }
 
     /// @dev So that expectRevert meets the deposit and not the preparations for it.
@@ -272,6 +331,12 @@ contract GatewayTest is CrossChainTest {
     function opened(CreateParams memory terms) private {
         open(terms);
         receiveOpen(terms);
+    }
+
+    /// @dev Openings that ask for one leg's refund and for no other.
+    function onlyPayerOf(CreateParams memory terms, uint256 leg) private view returns (Opening[] memory openings) {
+        openings = new Opening[](terms.legs.length);
+        openings[leg] = payersOf(terms)[leg];
     }
 
     function receiveOpen(CreateParams memory terms) private {
@@ -295,6 +360,17 @@ contract GatewayTest is CrossChainTest {
     function expectNoRefund(CreateParams memory terms, uint8 phase) private {
         vm.expectRevert(abi.encodeWithSelector(IGate.RefundNotAvailable.selector, terms.settlementId, phase));
         remoteEscrow.refund(terms, payersOf(terms));
+    }
+
+    /// @dev What the last event of the gateway says of the message that left.
+    function assertAnnounced(CreateParams memory terms, uint8 kind) private view {
+        assertEq(announced.topics[1], terms.settlementId);
+        assertEq(uint256(announced.topics[2]), homeChain);
+        assertEq(announced.data, abi.encode(kind, packets[packets.length - 1].guid));
+    }
+
+    function onLog(Vm.Log memory log) internal override {
+        if (log.emitter == address(gateway) && log.topics[0] == IMessaging.MessageSent.selector) announced = log;
     }
 
     function lastMessage() private returns (bytes memory) {
