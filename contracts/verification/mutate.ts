@@ -28,8 +28,13 @@ const SURVIVORS = join(import.meta.dirname, 'mutation-survivors.json');
 const WORKERS = 2;
 const SAMPLE = 36;
 const SAMPLE_LIMIT_MS = 200_000;
-/** Of a sample, so many have to be noticed; what was not is printed. A complete run forgives none. */
-const REQUIRED_SHARE = 0.85;
+/**
+ * Of a sample, so many have to be noticed: all but one, since a few faults are met by some random inputs and not by others. What was not noticed
+ * is printed. A complete run forgives none.
+ */
+const REQUIRED_SHARE = 0.97;
+/** The same random inputs for every mutant, so that a verdict can be repeated. */
+const FUZZ_SEED = '0x4b657973746f6e65';
 /** Fewer say nothing. */
 const LEAST = 8;
 const ALL_LIMIT_MS = 3 * 60 * 60_000;
@@ -83,7 +88,12 @@ function describe(mutant: Mutant): string {
 
 /** Without any filter: with one, forge compiles everything first, to see what it would match. */
 function forgeTest(contracts: string, limitMs: number): Promise<Outcome> {
-  const environment = { FOUNDRY_FUZZ_RUNS: '32', FOUNDRY_INVARIANT_RUNS: '6', FOUNDRY_INVARIANT_DEPTH: '80' };
+  const environment = {
+    FOUNDRY_FUZZ_RUNS: '32',
+    FOUNDRY_FUZZ_SEED: FUZZ_SEED,
+    FOUNDRY_INVARIANT_RUNS: '6',
+    FOUNDRY_INVARIANT_DEPTH: '80',
+  };
   return run({ program: 'forge', args: ['test', '--json', '--fail-fast'], directory: contracts, environment, limitMs });
 }
 

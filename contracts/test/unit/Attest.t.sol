@@ -162,6 +162,24 @@ contract AttestTest is KeystoneTest {
         assertEq(registry.isCleared(settlementId, party), passes >= m && !bad);
     }
 
+    function test_EachOfFourAttestersCounts_AndNoneTwice() external {
+        IComplianceRegistry.AttesterSet memory set = bigSet(4, 4);
+        bytes32 settlementId = createUnder(register(set), 2);
+        for (uint256 i; i < 4; ++i) {
+            assertFalse(registry.isCleared(settlementId, party));
+            vm.prank(set.attesters[i]);
+            registry.attest(settlementId, party, ComplianceStatus.Pass, "ref");
+        }
+        for (uint256 i; i < 4; ++i) {
+            assertTrue(registry.isCleared(settlementId, party));
+            vm.startPrank(set.attesters[i]);
+            registry.attest(settlementId, party, ComplianceStatus.Fail, "ref");
+            assertFalse(registry.isCleared(settlementId, party));
+            registry.attest(settlementId, party, ComplianceStatus.Pass, "ref");
+            vm.stopPrank();
+        }
+    }
+
     function test_AFlagIsLiftedOnlyByWhoeverRaisedIt() external {
         IComplianceRegistry.AttesterSet memory set = bigSet(3, 2);
         bytes32 settlementId = createUnder(register(set), 2);
