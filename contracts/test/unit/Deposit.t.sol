@@ -5,6 +5,7 @@ import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
 import { IGate } from "../../src/interfaces/IGate.sol";
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
+import { MAX_LEGS } from "../../src/types/Limits.sol";
 import { ComplianceStatus, CreateParams, Leg, Opening, SettlementState } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
 import { TestNft } from "../mocks/WeirdTokens.sol";
@@ -82,6 +83,16 @@ contract DepositTest is KeystoneTest {
         vm.prank(seller.wallet);
         vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.UnknownLeg.selector, terms.settlementId, 2));
         escrow.depositLeg(terms, 2, seller, buyer, termsHash);
+
+        // Nobody could have created this: it has one leg more than there are bits for.
+        CreateParams memory large = termsWith(2, new Leg[](MAX_LEGS + 1));
+        for (uint256 i; i <= MAX_LEGS; ++i) {
+            large.legs[i] = terms.legs[i % 2];
+        }
+        termsHash = coordinator.hashTerms(large);
+        vm.prank(seller.wallet);
+        vm.expectRevert(abi.encodeWithSelector(IKeystoneEscrow.UnknownLeg.selector, large.settlementId, MAX_LEGS));
+        escrow.depositLeg(large, MAX_LEGS, seller, buyer, termsHash);
 
         terms.legs[0].chainId = 1;
         vm.expectRevert(

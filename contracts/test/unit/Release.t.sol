@@ -15,6 +15,7 @@ import {
     RollbackReason
 } from "../../src/types/SettlementTypes.sol";
 import { CrossChainTest } from "../crosschain/CrossChainTest.sol";
+import { HookToken } from "../mocks/WeirdTokens.sol";
 
 /// @dev A wallet that signs by saying so.
 contract ContractWallet is IERC1271 {
@@ -177,6 +178,28 @@ contract ReleaseTest is CrossChainTest {
             signatures,
             abi.encodeWithSelector(IKeystoneEscrow.InvalidReleaseSignature.selector, remoteSeller.wallet)
         );
+    }
+
+    function test_WhileAnotherEntryMovesTokens_NothingIsReleased() external {
+        HookToken token = new HookToken();
+        CreateParams memory other = remoteDvp(2);
+        other.legs[0].token = address(token);
+        prepareAndWait(remoteDvp(1));
+        bytes memory call = abi.encodeCall(
+            remoteEscrow.release,
+            (terms(), payersOf(terms()), payeesOf(terms()), ReleaseOutcome.PAY, signed(ReleaseOutcome.PAY))
+        );
+        onChain(homeChain);
+        other.deadline = uint64(block.timestamp) + LIFETIME;
+        openEverywhere(other);
+        onChain(REMOTE_CHAIN);
+        fund(other, 0);
+        token.callOut(remoteSeller.wallet, address(remoteEscrow), call);
+        pay(other, 0);
+        assertEq(token.calls(), 1);
+        assertFalse(token.anySucceeded());
+        (bool released,) = address(remoteEscrow).call(call);
+        assertTrue(released, "nothing else was wrong with it");
     }
 
     function test_AtHome_ThereIsNothingToRelease() external {

@@ -92,6 +92,32 @@ contract WalletsTest is KeystoneTest {
         assertEq(bond.balanceOf(address(escrow)), 0);
     }
 
+    /// @dev Whoever is told to nobody else is stored, also where its index is the least there can be: a mask that loses it would pay nobody.
+    function test_AWalletAtTheFirstIndex_IsPaid_WhoeverIsLast() external {
+        for (uint256 roles; roles < 2; ++roles) {
+            Opening[3] memory parties = [seller, buyer, newParty("third")];
+            CreateParams memory terms = termsWith(1 + roles, new Leg[](2));
+            terms.partyHashes = new bytes32[](6);
+            for (uint256 i; i < 3; ++i) {
+                terms.partyHashes[2 * i] = partyHash(parties[i]);
+                terms.partyHashes[2 * i + 1] = entityHash(parties[i]);
+            }
+            // The first party as payee of the first leg, which the second leg does not know; then as its payer.
+            if (roles == 0) {
+                (terms.legs[0], terms.legs[1]) = (legOf(address(bond), 5, 2, 0), legOf(address(cash), 7, 2, 4));
+            } else {
+                (terms.legs[0], terms.legs[1]) = (legOf(address(bond), 5, 0, 2), legOf(address(cash), 7, 4, 0));
+            }
+            open(terms);
+            deposit(terms, 0);
+            address payee = openingIn(terms, terms.legs[0].payee).wallet;
+            uint256 before = bond.balanceOf(payee);
+            deposit(terms, 1);
+            assertEq(stateOf(terms), SettlementState.FINALIZED);
+            assertEq(bond.balanceOf(payee), before + 5);
+        }
+    }
+
     function test_AFailedAutomaticExecution_IsMadeUpByOpenings_WithSeveralWallets() external {
         CreateParams memory terms = withDepositWallets(1);
         open(terms);
