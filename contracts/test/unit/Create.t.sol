@@ -3,6 +3,8 @@ pragma solidity ^0.8.30;
 
 import { IAccessControl } from "@openzeppelin/contracts/access/IAccessControl.sol";
 import { Pausable } from "@openzeppelin/contracts/utils/Pausable.sol";
+import { ComplianceRegistry } from "../../src/ComplianceRegistry.sol";
+import { KeystoneEscrow } from "../../src/KeystoneEscrow.sol";
 import { SettlementCoordinator } from "../../src/SettlementCoordinator.sol";
 import { ILayerZeroEndpointV2 } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
 import { IGate } from "../../src/interfaces/IGate.sol";
@@ -259,14 +261,31 @@ contract CreateTest is KeystoneTest {
         registry.registerParties(idOf(1), attesterSet, new bytes32[](1));
     }
 
+    /// @dev One thing wrong at a time; nothing wrong at last.
     function test_RevertWhen_DeploymentIsMiswired() external {
-        SettlementCoordinator.Roles memory roles = SettlementCoordinator.Roles(admin, creator, engine, pauser);
-        vm.expectRevert(
-            abi.encodeWithSelector(
-                ISettlementCoordinator.MiswiredDeployment.selector, address(registry), address(escrow)
-            )
+        for (uint256 fault; fault < 4; ++fault) {
+            vm.expectPartialRevert(ISettlementCoordinator.MiswiredDeployment.selector);
+            this.deployWired(fault);
+        }
+        SettlementCoordinator wired = this.deployWired(4);
+        assertEq(address(wired.escrow().gate()), address(wired));
+        assertEq(wired.registry().coordinator(), address(wired));
+    }
+
+    /// @dev A call of its own: a deployment that fails as expected would end the test that does it, which then passes, whatever follows.
+    /// @param fault What knows another coordinator: the registry, the escrow's gate, the escrow; 3: the escrow knows another chain.
+    function deployWired(uint256 fault) external returns (SettlementCoordinator) {
+        address next = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2);
+        ComplianceRegistry.Settings memory settings;
+        settings.coordinator = fault == 0 ? stranger : next;
+        ComplianceRegistry its = new ComplianceRegistry(settings);
+        KeystoneEscrow holds = new KeystoneEscrow(
+            IGate(fault == 1 ? stranger : next),
+            fault == 2 ? stranger : next,
+            uint64(block.chainid + (fault == 3 ? 1 : 0))
         );
-        new SettlementCoordinator(registry, escrow, roles, GRACE, ILayerZeroEndpointV2(address(0)));
+        SettlementCoordinator.Roles memory roles = SettlementCoordinator.Roles(admin, creator, engine, pauser);
+        return new SettlementCoordinator(its, holds, roles, GRACE, ILayerZeroEndpointV2(address(0)));
     }
 
     function test_TheHashOfTheTermsDependsOnEveryField() external view {

@@ -97,6 +97,18 @@ contract TransitionTest is KeystoneTest {
         assertEq(stateOf(terms), SettlementState.COMPLIANCE_CLEARED);
     }
 
+    function test_ALateProposal_IsToldThatTheSettlementMovedOn_NotThatItsGateIsClosed() external {
+        CreateParams memory terms = _recall();
+        attestAll(terms, ComplianceStatus.Pass);
+        advance(terms);
+        attestAll(terms, ComplianceStatus.Fail);
+        bytes memory movedOn = abi.encodeWithSelector(ISettlementCoordinator.InvalidTransition.selector, id, 3, 2);
+        vm.expectRevert(movedOn);
+        propose(2, "screened");
+        vm.expectRevert(movedOn);
+        advance(terms);
+    }
+
     function testFuzz_GateOpensOnlyWhenEveryPartyPassed(uint8[4] memory statuses) external {
         CreateParams memory terms = _recall();
         bool all = true;
