@@ -14,7 +14,8 @@ export default {
   globalSetup: './test/support/global-setup.ts',
   globalTeardown: './test/support/global-teardown.ts',
   injectGlobals: false,
-  maxWorkers: 2,
+  // One more than the two cores that the suite is made for: end-to-end tests mostly wait, for blocks, deadlines and webhooks.
+  maxWorkers: 3,
   // Without it jest's sandbox makes the Ed25519 arithmetic about eight times slower.
   sandboxInjectedGlobals: ['Math'],
 };
