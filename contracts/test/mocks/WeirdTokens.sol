@@ -11,6 +11,16 @@ contract PlainToken is ERC20("Plain", "PLAIN") {
     }
 }
 
+/// @dev Refuses what it does not know, and says one while it does: whoever reads an answer without asking whether it is one reads "yes".
+contract TalkativeToken is PlainToken {
+    fallback() external {
+        assembly {
+            mstore(0x00, 1)
+            revert(0x00, 0x20)
+        }
+    }
+}
+
 /// @dev Calls out on every transfer, as tokens with hooks do, and remembers what it saw.
 contract HookToken is PlainToken {
     address public watched;

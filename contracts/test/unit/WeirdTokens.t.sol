@@ -15,7 +15,9 @@ import {
     HookToken,
     NoReturnToken,
     PlainToken,
-    StayingNft
+    StayingNft,
+    TalkativeToken,
+    TestNft
 } from "../mocks/WeirdTokens.sol";
 
 contract WeirdTokensTest is KeystoneTest {
@@ -67,6 +69,7 @@ contract WeirdTokensTest is KeystoneTest {
         deposit(terms, 0);
         deposit(terms, 1);
         assertEq(token.balanceOf(buyer.wallet), AMOUNT);
+        assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), 0);
 
         terms = swapTerms(2, address(token), AMOUNT, address(cash), AMOUNT);
         open(terms);
@@ -74,6 +77,16 @@ contract WeirdTokensTest is KeystoneTest {
         vm.warp(terms.deadline);
         escrow.refund(terms, payersOf(terms));
         assertEq(token.balanceOf(seller.wallet), AMOUNT);
+        assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), 0);
+    }
+
+    function test_TokenThatAnswersWhileItRefuses_IsTakenForWhatItIs() external {
+        TalkativeToken token = new TalkativeToken();
+        CreateParams memory terms = against(token, 1);
+        open(terms);
+        deposit(terms, 0);
+        deposit(terms, 1);
+        assertEq(token.balanceOf(buyer.wallet), AMOUNT);
     }
 
     function test_FalseOnPayout_BecomesACredit() external {
@@ -140,6 +153,20 @@ contract WeirdTokensTest is KeystoneTest {
         pay(terms, 1);
         assertEq(stateOf(terms), SettlementState.FINALIZED);
         assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), AMOUNT);
+        assertEq(cash.balanceOf(seller.wallet), AMOUNT);
+    }
+
+    function test_VanishedNft_BecomesACredit() external {
+        TestNft nft = new TestNft();
+        Leg[] memory legs = new Leg[](2);
+        legs[0] = nftLegOf(address(nft), 7, SELLER, BUYER);
+        legs[1] = legOf(address(cash), AMOUNT, BUYER, SELLER);
+        CreateParams memory terms = termsWith(1, legs);
+        open(terms);
+        deposit(terms, 0);
+        vm.etch(address(nft), "");
+        deposit(terms, 1);
+        assertEq(escrow.creditOf(address(nft), 7, 0, buyer.wallet), 1);
         assertEq(cash.balanceOf(seller.wallet), AMOUNT);
     }
 
