@@ -190,12 +190,14 @@ contract DepositTest is KeystoneTest {
     }
 
     function test_RevertGiven_LegWasPaidIn() external {
-        CreateParams memory terms = dvp(1);
-        open(terms);
-        deposit(terms, 0);
-        fund(terms, 0);
-        vm.expectRevert(abi.encodeWithSelector(IGate.LegAlreadyDeposited.selector, terms.settlementId, 0));
-        this.payExternally(terms, 0);
+        for (uint256 leg; leg < 2; ++leg) {
+            CreateParams memory terms = dvp(1 + leg);
+            open(terms);
+            deposit(terms, leg);
+            fund(terms, leg);
+            vm.expectRevert(abi.encodeWithSelector(IGate.LegAlreadyDeposited.selector, terms.settlementId, leg));
+            this.payExternally(terms, leg);
+        }
     }
 
     function testFuzz_DepositAndTimeoutNeverOverlap(int8 offset) external {

@@ -4,7 +4,8 @@ pragma solidity ^0.8.30;
 import { IKeystoneEscrow } from "../../src/interfaces/IKeystoneEscrow.sol";
 import { IGate } from "../../src/interfaces/IGate.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
-import { CreateParams, Leg, SettlementState } from "../../src/types/SettlementTypes.sol";
+import { MAX_LEGS } from "../../src/types/Limits.sol";
+import { CreateParams, Leg, Settlement, SettlementState } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
 import { BlocklistToken, TestNft } from "../mocks/WeirdTokens.sol";
 
@@ -25,6 +26,26 @@ contract RefundTest is KeystoneTest {
 
         vm.expectRevert(abi.encodeWithSelector(IGate.NothingToRefund.selector, terms.settlementId));
         escrow.refund(terms, payersOf(terms));
+    }
+
+    /// @dev The last leg has the highest bit of its field in the coordinator's slot: nothing beside it may change.
+    function test_AllButOneOfTheMostLegs_ComeBack_AndNothingElseChanges() external {
+        Leg[] memory legs = new Leg[](MAX_LEGS);
+        for (uint256 i; i < MAX_LEGS; ++i) {
+            legs[i] = legOf(address(cash), 1 + i, SELLER, BUYER);
+        }
+        CreateParams memory terms = termsWith(1, legs);
+        open(terms);
+        for (uint256 i = 1; i < MAX_LEGS; ++i) {
+            deposit(terms, i);
+        }
+        vm.warp(terms.deadline);
+        Settlement memory expected = coordinator.settlementOf(terms.settlementId);
+        assertEq(expected.depositedBits, 0xfe);
+        escrow.refund(terms, payersOf(terms));
+        expected.state = SettlementState.TIMED_OUT;
+        expected.refundedBits = 0xfe;
+        assertEq(abi.encode(coordinator.settlementOf(terms.settlementId)), abi.encode(expected));
     }
 
     function testFuzz_WhateverWasPaidInComesBack(uint8 subset, bool rollback, bool pausedMeanwhile) external {
