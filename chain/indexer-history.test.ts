@@ -49,7 +49,7 @@ async function takeBackWhatIsFinal(indexer: Indexer, chain: LocalChain = local):
 /** Rounds until the chain is halted; the failed ones before are its doubts. */
 async function untilHalted(indexer: Indexer): Promise<{ doubts: number; round: IndexRound }> {
   for (let doubts = 0; doubts < 10; doubts += 1) {
-    const round = await indexer.runOnce().catch(() => undefined);
+    const round = await indexer.runOnce().catch(() => undefined); // A doubt; enough of them end in a halt.
     if (round !== undefined) return { doubts, round };
   }
   throw new Error('the indexer neither fails nor comes to a result');

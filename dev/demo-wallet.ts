@@ -54,8 +54,7 @@ export function createPartyWallet(chain: StackChain, platform: StackPlatform, pr
   /** One job after the other; a failed one does not stop those behind it. */
   function inTurn<Result>(job: () => Promise<Result>): Promise<Result> {
     const turn = queue.then(job, job);
-    // The caller gets the failure through `turn`.
-    queue = turn.catch(() => undefined);
+    queue = turn.catch(() => undefined); // The caller gets the failure through `turn`.
     return turn;
   }
 
