@@ -165,6 +165,17 @@ contract CreateTest is KeystoneTest {
         expectRefusal(terms, abi.encodeWithSelector(ISettlementCoordinator.InvalidAmount.selector, 0, 2));
     }
 
+    function test_TheLargestAmount_IsTaken_AndNoFeeMayTakeAllOfIt() external {
+        CreateParams memory terms = dvp(1);
+        uint256 most = type(uint128).max;
+        terms.legs[1].amount = most;
+        terms.legs[1].fees = new Fee[](1);
+        terms.legs[1].fees[0] = Fee(stranger, most);
+        expectRefusal(terms, abi.encodeWithSelector(ISettlementCoordinator.FeesExceedAmount.selector, 1, most, most));
+        terms.legs[1].fees[0].amount = most - 1;
+        create(terms);
+    }
+
     function test_RevertWhen_SelectorDoesNotFitTheStandard() external {
         CreateParams memory terms = dvp(1);
         terms.legs[0].tokenId = 7;
@@ -179,7 +190,7 @@ contract CreateTest is KeystoneTest {
     }
 
     function test_RevertWhen_PayerAndPayeeDoNotFit() external {
-        uint8[2][3] memory pairs = [[SELLER, SELLER], [uint8(4), BUYER], [SELLER, uint8(255)]];
+        uint8[2][4] memory pairs = [[SELLER, SELLER], [uint8(4), BUYER], [SELLER, uint8(4)], [SELLER, uint8(255)]];
         CreateParams memory terms = dvp(1);
         for (uint256 i; i < pairs.length; ++i) {
             (terms.legs[0].payer, terms.legs[0].payee) = (pairs[i][0], pairs[i][1]);
