@@ -109,6 +109,16 @@ contract Erc1400Test is KeystoneTest {
         }
     }
 
+    function test_AVanishedToken_BecomesACredit() external {
+        CreateParams memory terms = sharesForCash(1, fund_, SERIES_A);
+        open(terms);
+        deposit(terms, 0);
+        vm.etch(address(fund_), "");
+        deposit(terms, 1);
+        assertEq(escrow.creditOf(address(fund_), 0, SERIES_A, buyer.wallet), SHARES);
+        assertEq(cash.balanceOf(seller.wallet), CASH_AMOUNT);
+    }
+
     function test_ARefusedPayout_BecomesACredit_OfThatPartitionAlone() external {
         CreateParams memory terms = sharesForCash(1, fund_, SERIES_A);
         open(terms);

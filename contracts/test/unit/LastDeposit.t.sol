@@ -7,7 +7,7 @@ import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordina
 import { MAX_FEES, MAX_LEGS, MAX_PARTIES } from "../../src/types/Limits.sol";
 import { CreateParams, Fee, Leg, Opening, SettlementState, TokenStandard } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
-import { SlowPullToken, TestNft } from "../mocks/WeirdTokens.sol";
+import { GasBombToken, SlowPullToken, TestNft } from "../mocks/WeirdTokens.sol";
 
 contract LastDepositTest is KeystoneTest {
     function test_LastDeposit_SwapsInTheSameTransaction() external {
@@ -158,6 +158,39 @@ contract LastDepositTest is KeystoneTest {
         }
     }
 
+    /// @dev Forty payouts, each of which takes all the gas that it may: the least gas that the last deposit accepts still pays everybody.
+    function test_TheLeastGasOfTheLargestSwap_CoversEveryPayout() external {
+        GasBombToken token = new GasBombToken();
+        Leg[] memory legs = new Leg[](MAX_LEGS);
+        for (uint256 i; i < MAX_LEGS; ++i) {
+            legs[i] = legOf(address(token), 1_000, i % 2 == 0 ? SELLER : BUYER, i % 2 == 0 ? BUYER : SELLER);
+            legs[i].fees = new Fee[](MAX_FEES);
+            for (uint256 j; j < MAX_FEES; ++j) {
+                legs[i].fees[j] = Fee(address(uint160(0xfee000 + 10 * i + j)), 1);
+            }
+        }
+        CreateParams memory terms = termsWith(1, legs);
+        open(terms);
+        for (uint256 i; i + 1 < MAX_LEGS; ++i) {
+            deposit(terms, i);
+        }
+        fund(terms, MAX_LEGS - 1);
+        token.arm(GasBombToken.Bomb.Burn);
+        uint256 start = vm.snapshotState();
+        uint256 enough = 1 << 24;
+        uint256 tooLittle = 1_000_000;
+        while (enough - tooLittle > 1) {
+            uint256 limit = (enough + tooLittle) / 2;
+            if (depositWithin(limit, terms, MAX_LEGS - 1)) enough = limit;
+            else tooLittle = limit;
+            vm.revertToState(start);
+        }
+        assertTrue(depositWithin(enough, terms, MAX_LEGS - 1));
+        assertEq(stateOf(terms), SettlementState.FINALIZED);
+        assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), 4 * 996);
+        assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), 4 * 996);
+    }
+
     function testFuzz_TwoDepositsEstimatedAsFirst_BothPassOrTheFirstIsRefused(uint256 gasLimit, bool buyerIsLast)
         external
     {
@@ -252,7 +285,7 @@ contract LastDepositTest is KeystoneTest {
     }
 
     function depositWithin(uint256 gasLimit, CreateParams memory terms, uint256 leg) private returns (bool success) {
-        (Opening memory payer, Opening memory payee) = leg == 0 ? (seller, buyer) : (buyer, seller);
+        (Opening memory payer, Opening memory payee) = leg % 2 == 0 ? (seller, buyer) : (buyer, seller);
         bytes memory call = abi.encodeCall(escrow.depositLeg, (terms, leg, payer, payee, coordinator.hashTerms(terms)));
         vm.prank(payer.wallet);
         (success,) = address(escrow).call{ gas: gasLimit }(call);

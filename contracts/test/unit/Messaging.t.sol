@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import { Origin } from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
+import {
+    ILayerZeroEndpointV2,
+    MessagingParams,
+    Origin
+} from "@layerzerolabs/lz-evm-protocol-v2/contracts/interfaces/ILayerZeroEndpointV2.sol";
 import { IGate } from "../../src/interfaces/IGate.sol";
 import { IMessaging } from "../../src/interfaces/IMessaging.sol";
 import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordinator.sol";
@@ -114,6 +118,21 @@ contract MessagingTest is CrossChainTest {
         gateway.sendVote{ value: 1 ether }(terms.settlementId);
         assertEq(relayer.balance, before - 2 * MESSAGE_FEE);
         assertEq(address(coordinator).balance + address(gateway).balance, 0);
+    }
+
+    /// @dev Written out from LayerZero's published format (executor options, type 3), not taken from the contract.
+    function test_Sending_BuysGasForOneDelivery() external {
+        CreateParams memory terms = crossDvp(1);
+        open(terms);
+        bytes memory options = abi.encodePacked(hex"000301001101", uint128(200_000));
+        bytes32 peer = bytes32(uint256(uint160(address(gateway))));
+        bytes memory message =
+            MessageCodec.encodeOpen(terms.settlementId, coordinator.hashTerms(terms), terms.deadline, 2);
+        MessagingParams memory params = MessagingParams(REMOTE_EID, peer, message, options, false);
+        vm.expectCall(
+            address(stations[HOME_EID].endpoint), abi.encodeCall(ILayerZeroEndpointV2.send, (params, relayer))
+        );
+        sendOpen(terms);
     }
 
     function test_Sending_IsAnnounced_WithLayerZerosGuid() external {

@@ -181,9 +181,17 @@ contract TransitionTest is KeystoneTest {
             for (uint256 target; target < 256; ++target) {
                 uint256 snapshot = vm.snapshotState();
                 vm.prank(engine);
-                (bool success,) = address(coordinator)
+                (bool success, bytes memory reason) = address(coordinator)
                     .call(abi.encodeCall(coordinator.transition, (all[i].settlementId, uint8(target), DIGEST)));
                 assertEq(success, (allowed[states[i]] >> target) & 1 == 1);
+                if (target != 2 && target != 3 && target != 6) {
+                    assertEq(
+                        reason,
+                        abi.encodeWithSelector(
+                            ISettlementCoordinator.StateNotProposable.selector, all[i].settlementId, target
+                        )
+                    );
+                }
                 vm.revertToState(snapshot);
             }
         }
