@@ -136,6 +136,26 @@ contract SlowPullToken is PlainToken {
     }
 }
 
+/// @dev Leaves a deposit no more gas than it is told, and burns all that a payout may take.
+contract DrainingToken is PlainToken {
+    uint256 public leaves = type(uint256).max;
+
+    function leave(uint256 leaves_) external {
+        leaves = leaves_;
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        while (gasleft() > leaves) { }
+        return super.transferFrom(from, to, amount);
+    }
+
+    function transfer(address, uint256) public pure override returns (bool) {
+        assembly {
+            invalid()
+        }
+    }
+}
+
 /// @dev Refuses listed recipients and can be stopped altogether, as USDC does.
 contract BlocklistToken is PlainToken {
     mapping(address => bool) public blocked;

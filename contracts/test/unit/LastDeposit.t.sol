@@ -7,7 +7,7 @@ import { ISettlementCoordinator } from "../../src/interfaces/ISettlementCoordina
 import { MAX_FEES, MAX_LEGS, MAX_PARTIES } from "../../src/types/Limits.sol";
 import { CreateParams, Fee, Leg, Opening, SettlementState, TokenStandard } from "../../src/types/SettlementTypes.sol";
 import { KeystoneTest } from "../KeystoneTest.sol";
-import { GasBombToken, SlowPullToken, TestNft } from "../mocks/WeirdTokens.sol";
+import { DrainingToken, SlowPullToken, TestNft } from "../mocks/WeirdTokens.sol";
 
 contract LastDepositTest is KeystoneTest {
     function test_LastDeposit_SwapsInTheSameTransaction() external {
@@ -158,37 +158,36 @@ contract LastDepositTest is KeystoneTest {
         }
     }
 
-    /// @dev Forty payouts, each of which takes all the gas that it may: the least gas that the last deposit accepts still pays everybody.
-    function test_TheLeastGasOfTheLargestSwap_CoversEveryPayout() external {
-        GasBombToken token = new GasBombToken();
-        Leg[] memory legs = new Leg[](MAX_LEGS);
-        for (uint256 i; i < MAX_LEGS; ++i) {
-            legs[i] = legOf(address(token), 1_000, i % 2 == 0 ? SELLER : BUYER, i % 2 == 0 ? BUYER : SELLER);
-            legs[i].fees = new Fee[](MAX_FEES);
-            for (uint256 j; j < MAX_FEES; ++j) {
-                legs[i].fees[j] = Fee(address(uint160(0xfee000 + 10 * i + j)), 1);
+    /// @dev Two payouts, then forty, each of which takes all the gas that it may, after a deposit that has left no more than it must: whatever
+    /// a last deposit accepts pays everybody.
+    function test_TheLeastGasLeftByADeposit_CoversEveryPayout() external {
+        for (uint256 size; size < 2; ++size) {
+            DrainingToken token = new DrainingToken();
+            CreateParams memory terms = size == 0
+                ? swapTerms(1, address(token), 1_000, address(token), 1_000)
+                : largestTerms(2, address(token));
+            uint256 last = terms.legs.length - 1;
+            open(terms);
+            for (uint256 i; i < last; ++i) {
+                deposit(terms, i);
             }
+            fund(terms, last);
+            uint256 start = vm.snapshotState();
+            uint256 enough = 1 << 24;
+            uint256 tooLittle = 100_000;
+            while (enough - tooLittle > 1) {
+                token.leave((enough + tooLittle) / 2);
+                if (depositWithin(1 << 24, terms, last)) enough = token.leaves();
+                else tooLittle = token.leaves();
+                vm.revertToState(start);
+            }
+            token.leave(enough);
+            assertTrue(depositWithin(1 << 24, terms, last));
+            assertEq(stateOf(terms), SettlementState.FINALIZED);
+            uint256 rest = size == 0 ? 1_000 : 4 * (1_000 - MAX_FEES);
+            assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), rest);
+            assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), rest);
         }
-        CreateParams memory terms = termsWith(1, legs);
-        open(terms);
-        for (uint256 i; i + 1 < MAX_LEGS; ++i) {
-            deposit(terms, i);
-        }
-        fund(terms, MAX_LEGS - 1);
-        token.arm(GasBombToken.Bomb.Burn);
-        uint256 start = vm.snapshotState();
-        uint256 enough = 1 << 24;
-        uint256 tooLittle = 1_000_000;
-        while (enough - tooLittle > 1) {
-            uint256 limit = (enough + tooLittle) / 2;
-            if (depositWithin(limit, terms, MAX_LEGS - 1)) enough = limit;
-            else tooLittle = limit;
-            vm.revertToState(start);
-        }
-        assertTrue(depositWithin(enough, terms, MAX_LEGS - 1));
-        assertEq(stateOf(terms), SettlementState.FINALIZED);
-        assertEq(escrow.creditOf(address(token), 0, 0, buyer.wallet), 4 * 996);
-        assertEq(escrow.creditOf(address(token), 0, 0, seller.wallet), 4 * 996);
     }
 
     function testFuzz_TwoDepositsEstimatedAsFirst_BothPassOrTheFirstIsRefused(uint256 gasLimit, bool buyerIsLast)
@@ -241,15 +240,7 @@ contract LastDepositTest is KeystoneTest {
     }
 
     function test_TheLargestSettlement_FitsIntoOneTransaction() external {
-        Leg[] memory legs = new Leg[](MAX_LEGS);
-        for (uint256 i; i < MAX_LEGS; ++i) {
-            legs[i] = legOf(address(cash), 1_000, i % 2 == 0 ? SELLER : BUYER, i % 2 == 0 ? BUYER : SELLER);
-            legs[i].fees = new Fee[](MAX_FEES);
-            for (uint256 j; j < MAX_FEES; ++j) {
-                legs[i].fees[j] = Fee(address(uint160(0xfee000 + 10 * i + j)), 1);
-            }
-        }
-        CreateParams memory terms = termsWith(1, legs);
+        CreateParams memory terms = largestTerms(1, address(cash));
         bytes32[] memory parties = new bytes32[](MAX_PARTIES);
         for (uint256 i; i < MAX_PARTIES; ++i) {
             parties[i] = i < 4 ? terms.partyHashes[i] : keccak256(abi.encode(i));
@@ -269,6 +260,19 @@ contract LastDepositTest is KeystoneTest {
         assertTrue(success);
         assertEq(stateOf(terms), SettlementState.FINALIZED);
         assertEq(cash.balanceOf(address(escrow)), 0);
+    }
+
+    /// @dev As many legs as there can be, each with as many fees, all in one token.
+    function largestTerms(uint256 number, address token) private view returns (CreateParams memory) {
+        Leg[] memory legs = new Leg[](MAX_LEGS);
+        for (uint256 i; i < MAX_LEGS; ++i) {
+            legs[i] = legOf(token, 1_000, i % 2 == 0 ? SELLER : BUYER, i % 2 == 0 ? BUYER : SELLER);
+            legs[i].fees = new Fee[](MAX_FEES);
+            for (uint256 j; j < MAX_FEES; ++j) {
+                legs[i].fees[j] = Fee(address(uint160(0xfee000 + 10 * i + j)), 1);
+            }
+        }
+        return termsWith(number, legs);
     }
 
     /// @dev No ordinary cause makes an automatic execution fail, so the gate is made to refuse it once.
